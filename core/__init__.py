@@ -1,0 +1,1 @@
+"""The grammar: steps, facts, plans, graphs, checks, errors and secrets. Imports no other room."""

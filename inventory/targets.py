@@ -1,0 +1,156 @@
+"""targets.yaml: what the customer wants, in cloud-neutral words; provider details in `provider` blocks."""
+
+from typing import Literal
+
+from pydantic import Field, IPvAnyNetwork
+
+from inventory.base import Name, Noun, SecretRef
+from inventory.sources import Ssh
+
+
+class AwsProvider(Noun):
+    """Details of an AWS account (or of an endpoint that speaks its API)."""
+
+    kind: Literal["aws"] = "aws"
+    account: str = Field(pattern=r"^\d{12}$")
+    endpoint_url: str = Field(default="", description="Another endpoint than the region's own")
+    access_key_id: SecretRef
+    secret_access_key: SecretRef
+
+
+class Cloud(Noun):
+    region: str = Field(description="Must be on the residency list")
+    provider: AwsProvider
+
+
+class Subnet(Noun):
+    name: Name
+    cidr: IPvAnyNetwork
+    zone: str
+    public: bool = False
+
+
+class Network(Noun):
+    """The wished network: one VPC cut into subnets."""
+
+    name: Name
+    cidr: IPvAnyNetwork
+    subnets: tuple[Subnet, ...] = Field(min_length=1)
+
+
+class InstanceProvider(Noun):
+    image: str = Field(description="Machine image id")
+    instance_type: str
+
+
+class Account(Noun):
+    """An operating-system account on a target server."""
+
+    name: Name
+    uid: int | None = Field(default=None, ge=1, le=65535)
+    groups: tuple[str, ...] = ()
+    shell: str = "/bin/bash"
+
+
+class Server(Noun):
+    """A wished server: its record in the cloud and its operating system's settings."""
+
+    name: Name
+    subnet: Name
+    security_group: Name
+    ssh: Ssh
+    provider: InstanceProvider
+    timezone: str = "Asia/Shanghai"
+    sysctl: dict[str, str] = Field(default_factory=dict)
+    packages: tuple[str, ...] = ()
+    accounts: tuple[Account, ...] = ()
+
+
+class TargetDatabase(Noun):
+    name: Name
+    engine: Literal["mariadb", "mysql", "oracle", "sqlserver", "mongodb", "postgresql"]
+    address: str
+    port: int = Field(default=3306, ge=1, le=65535)
+    schema_name: str = Field(alias="schema")
+    user: str
+    password: SecretRef
+
+
+class Bucket(Noun):
+    """Object storage."""
+
+    name: Name
+    versioned: bool = True
+
+
+class Directory(Noun):
+    """A folder on a target server's disk."""
+
+    name: Name
+    server: Name
+    path: str = Field(pattern=r"^/")
+
+
+class Rule(Noun):
+    """A declared flow: who may reach this group's servers on which port."""
+
+    source: str = Field(description="CIDR, or the name of another security group")
+    protocol: Literal["tcp", "udp", "icmp"] = "tcp"
+    port: int = Field(default=0, ge=0, le=65535, description="0 with icmp")
+    reason: str
+
+
+class SecurityGroup(Noun):
+    name: Name
+    inbound: tuple[Rule, ...] = ()
+
+
+class AclRule(Noun):
+    """One numbered entry of a subnet's network ACL (stateless: answers need their own entry)."""
+
+    number: int = Field(ge=1, le=32766)
+    direction: Literal["inbound", "outbound"]
+    action: Literal["allow", "deny"]
+    protocol: Literal["tcp", "udp", "icmp", "all"] = "tcp"
+    cidr: IPvAnyNetwork
+    from_port: int = Field(default=0, ge=0, le=65535)
+    to_port: int = Field(default=65535, ge=0, le=65535)
+
+
+class NetworkAcl(Noun):
+    name: Name
+    subnets: tuple[Name, ...] = Field(min_length=1)
+    rules: tuple[AclRule, ...] = ()
+
+
+class BackupPolicy(Noun):
+    """Daily backups (snapshots) of servers, kept for a time."""
+
+    name: Name
+    servers: tuple[Name, ...] = Field(min_length=1)
+    schedule: str = Field(default="cron(0 18 * * ? *)", description="When, UTC")
+    keep_days: int = Field(ge=1, le=36500)
+
+
+class DnsRecord(Noun):
+    """A name that cutover switches from the old to the new address."""
+
+    zone: str
+    name: str
+    type: Literal["A", "CNAME"] = "A"
+    ttl_s: int = Field(default=60, ge=1)
+    old: str
+    new: str
+
+
+class Targets(Noun):
+    cloud: Cloud
+    network: Network
+    security_groups: tuple[SecurityGroup, ...] = ()
+    network_acls: tuple[NetworkAcl, ...] = ()
+    servers: tuple[Server, ...] = ()
+    databases: tuple[TargetDatabase, ...] = ()
+    buckets: tuple[Bucket, ...] = ()
+    directories: tuple[Directory, ...] = ()
+    backups: tuple[BackupPolicy, ...] = ()
+    dns: tuple[DnsRecord, ...] = ()
