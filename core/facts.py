@@ -47,3 +47,23 @@ def unreadable_in(facts: Any, path: str = "") -> Iterator[tuple[str, Unreadable]
     elif isinstance(facts, (list, tuple)):
         for index, value in enumerate(facts):
             yield from unreadable_in(value, f"{path}[{index}]")
+
+
+def to_json(facts: Any) -> Any:
+    """Facts as JSON for the evidence: dataclasses by field, Known as its value, the other two by name."""
+    if isinstance(facts, Known):
+        return to_json(facts.value)
+    if isinstance(facts, Absent):
+        return {"absent": True}
+    if isinstance(facts, Unreadable):
+        return {"unreadable": facts.reason}
+    if is_dataclass(facts) and not isinstance(facts, type):
+        return {field.name: to_json(getattr(facts, field.name)) for field in fields(facts)}
+    if isinstance(facts, Mapping):
+        return {str(name): to_json(value) for name, value in facts.items()}
+    if isinstance(facts, (list, tuple, set, frozenset)):
+        values = [to_json(value) for value in facts]
+        return sorted(values, key=str) if isinstance(facts, (set, frozenset)) else values
+    if facts is None or isinstance(facts, (bool, int, float, str)):
+        return facts
+    return str(facts)

@@ -1,11 +1,10 @@
 """migration-list.yaml (scope), preconditions.yaml (with evidence), tests.yaml (what must answer)."""
 
-from datetime import date
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from inventory.base import Mail, Name, Noun
+from inventory.base import Day, HostPort, Mail, Name, Noun, Url, Words
 
 
 class Item(Noun):
@@ -52,18 +51,18 @@ class Precondition(Noun):
     state: Literal["met", "not-met", "waived", "not-applicable"]
     evidence: str = Field(description="What proves it: record number, restore test, statement", min_length=1)
     confirmed_by: Mail
-    confirmed_on: date
-    expires_on: date | None = None
+    confirmed_on: Day
+    expires_on: Day | None = None
 
 
 class HttpCheck(Noun):
     kind: Literal["http"]
     name: Name
     item: Name
-    before: str = Field(description="URL on the source side")
-    after: str = Field(description="URL on the target side")
+    before: Url = Field(description="URL on the source side")
+    after: Url = Field(description="URL on the target side")
     host_header: str = ""
-    status: int = 200
+    status: int = Field(default=200, ge=100, le=599)
     contains: str = ""
     same_body: bool = Field(default=False, description="The target's body must equal the source's")
     priority: Literal["P0", "P1"] = "P0"
@@ -73,8 +72,8 @@ class TcpCheck(Noun):
     kind: Literal["tcp"]
     name: Name
     item: Name
-    before: str = Field(description="host:port on the source side")
-    after: str = Field(description="host:port on the target side")
+    before: HostPort = Field(description="host:port on the source side")
+    after: HostPort = Field(description="host:port on the target side")
     priority: Literal["P0", "P1"] = "P0"
 
 
@@ -84,7 +83,7 @@ class SqlCheck(Noun):
     kind: Literal["sql"]
     name: Name
     item: Name
-    query: str
+    query: Words
     priority: Literal["P0", "P1"] = "P0"
 
 

@@ -1,22 +1,21 @@
 """project.yaml: parties, people, contract, window, residency."""
 
-from datetime import date
 from typing import Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from inventory.base import Mail, Name, Noun
+from inventory.base import Address, Day, Mail, Moment, Name, Noun, Words
 
 
 class Party(Noun):
-    name: str = Field(description="Legal name, as in the contract")
+    name: Words = Field(description="Legal name, as in the contract")
     name_zh: str = Field(default="", description="Chinese legal name, where it differs")
 
 
 class Contact(Noun):
     """A person, with no more data than the work needs."""
 
-    name: str
+    name: Words
     party: Literal["customer", "provider"]
     role: Literal["project-lead", "engineer", "operator", "tester", "security", "third-party"]
     mail: Mail
@@ -25,18 +24,18 @@ class Contact(Noun):
 
 
 class Contract(Noun):
-    number: str
-    signed_on: date
-    ends_on: date
+    number: Words
+    signed_on: Day
+    ends_on: Day
 
 
 class Window(Noun):
     """The reserved and announced cutover window."""
 
-    start: AwareDatetime
-    end: AwareDatetime
+    start: Moment
+    end: Moment
     timezone: str = "Asia/Shanghai"
-    announced_on: date
+    announced_on: Day
 
 
 class Residency(Noun):
@@ -48,7 +47,7 @@ class Residency(Noun):
 class MailRelay(Noun):
     """The SMTP relay that carries deliverables, and the mailbox named in the contract."""
 
-    host: str
+    host: Address
     port: int = Field(default=25, ge=1, le=65535)
     sender: Mail
     starttls: bool = False
@@ -57,7 +56,7 @@ class MailRelay(Noun):
 
 class Project(Noun):
     id: Name
-    name: str
+    name: Words
     name_zh: str = ""
     customer: Party
     provider: Party

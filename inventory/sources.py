@@ -4,17 +4,17 @@ from typing import Literal
 
 from pydantic import Field, IPvAnyNetwork
 
-from inventory.base import Name, Noun, SecretRef
+from inventory.base import AbsolutePath, Address, Name, Noun, SecretRef, SqlAccount, SystemAccount, Words
 
 
 class Ssh(Noun):
     """How to reach a host's shell."""
 
-    address: str = Field(description="IP address or name")
+    address: Address = Field(description="IP address or name")
     port: int = Field(default=22, ge=1, le=65535)
-    user: str = "root"
+    user: SystemAccount = "root"
     key: SecretRef = Field(description="Private key")
-    known_hosts: str = Field(description="Path of a known_hosts file, relative to the project folder")
+    known_hosts: Words = Field(description="Path of a known_hosts file, relative to the project folder")
 
 
 class Host(Noun):
@@ -31,7 +31,7 @@ class SourceNetwork(Noun):
 class Substitution(Noun):
     """A text replaced in one of the moved files, such as the database's address."""
 
-    file: str
+    file: str = Field(description="Absolute path, inside the application's content")
     find: str = Field(min_length=1)
     replace: str
 
@@ -49,8 +49,10 @@ class Application(Noun):
     site: str = Field(default="", description="nginx: name of its file in sites-available")
     php_fpm: bool = Field(default=False, description="nginx: served through PHP-FPM")
     port: int = Field(ge=1, le=65535)
-    health: str = Field(default="/", description="Path that answers 200 when the application works")
-    owner: str = Field(default="www-data", description="Account that owns the content on the target")
+    health: AbsolutePath = Field(default="/", description="Path that answers 200 when the application works")
+    owner: SystemAccount = Field(
+        default="www-data", description="Account that owns the content on the target"
+    )
     substitutions: tuple[Substitution, ...] = ()
     uses_databases: tuple[Name, ...] = ()
     licence: str = Field(default="", description="commercial: reference of the licence party A supplies")
@@ -59,12 +61,12 @@ class Application(Noun):
 class Database(Noun):
     name: Name
     engine: Literal["mariadb", "mysql", "oracle", "sqlserver", "mongodb", "postgresql"]
-    address: str
+    address: Address
     port: int = Field(default=3306, ge=1, le=65535)
-    schema_name: str = Field(alias="schema", description="Schema (database) on that server")
-    user: str
+    schema_name: Words = Field(alias="schema", description="Schema (database) on that server")
+    user: Words
     password: SecretRef
-    accounts: tuple[str, ...] = Field(
+    accounts: tuple[SqlAccount, ...] = Field(
         default=(), description="Accounts ('name'@'host' as name@host) that move with it"
     )
 
@@ -72,7 +74,7 @@ class Database(Noun):
 class FileShare(Noun):
     name: Name
     host: Name
-    path: str = Field(pattern=r"^/")
+    path: AbsolutePath
 
 
 class Sources(Noun):

@@ -4,7 +4,17 @@ from typing import Literal
 
 from pydantic import Field, IPvAnyNetwork
 
-from inventory.base import Name, Noun, SecretRef
+from inventory.base import (
+    AbsolutePath,
+    Address,
+    Name,
+    Noun,
+    Package,
+    RecordName,
+    SecretRef,
+    SystemAccount,
+    Words,
+)
 from inventory.sources import Ssh
 
 
@@ -26,7 +36,7 @@ class Cloud(Noun):
 class Subnet(Noun):
     name: Name
     cidr: IPvAnyNetwork
-    zone: str
+    zone: Words
     public: bool = False
 
 
@@ -39,8 +49,8 @@ class Network(Noun):
 
 
 class InstanceProvider(Noun):
-    image: str = Field(description="Machine image id")
-    instance_type: str
+    image: Words = Field(description="Machine image id")
+    instance_type: Words
 
 
 class Account(Noun):
@@ -48,8 +58,8 @@ class Account(Noun):
 
     name: Name
     uid: int | None = Field(default=None, ge=1, le=65535)
-    groups: tuple[str, ...] = ()
-    shell: str = "/bin/bash"
+    groups: tuple[SystemAccount, ...] = ()
+    shell: AbsolutePath = "/bin/bash"
 
 
 class Server(Noun):
@@ -62,17 +72,17 @@ class Server(Noun):
     provider: InstanceProvider
     timezone: str = "Asia/Shanghai"
     sysctl: dict[str, str] = Field(default_factory=dict)
-    packages: tuple[str, ...] = ()
+    packages: tuple[Package, ...] = ()
     accounts: tuple[Account, ...] = ()
 
 
 class TargetDatabase(Noun):
     name: Name
     engine: Literal["mariadb", "mysql", "oracle", "sqlserver", "mongodb", "postgresql"]
-    address: str
+    address: Address
     port: int = Field(default=3306, ge=1, le=65535)
-    schema_name: str = Field(alias="schema")
-    user: str
+    schema_name: Words = Field(alias="schema")
+    user: Words
     password: SecretRef
 
 
@@ -88,7 +98,7 @@ class Directory(Noun):
 
     name: Name
     server: Name
-    path: str = Field(pattern=r"^/")
+    path: AbsolutePath
 
 
 class Rule(Noun):
@@ -97,7 +107,7 @@ class Rule(Noun):
     source: str = Field(description="CIDR, or the name of another security group")
     protocol: Literal["tcp", "udp", "icmp"] = "tcp"
     port: int = Field(default=0, ge=0, le=65535, description="0 with icmp")
-    reason: str
+    reason: Words
 
 
 class SecurityGroup(Noun):
@@ -135,8 +145,8 @@ class BackupPolicy(Noun):
 class DnsRecord(Noun):
     """A name that cutover switches from the old to the new address."""
 
-    zone: str
-    name: str
+    zone: Words
+    name: RecordName
     type: Literal["A", "CNAME"] = "A"
     ttl_s: int = Field(default=60, ge=1)
     old: str

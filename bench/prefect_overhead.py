@@ -1,0 +1,74 @@
+"""1,000 steps through the runner, ledger included, beside 1,000 bare Prefect tasks. Wanted: <= 1.3x.
+
+Both in one process against one server, in turn, so that the machine's noise meets both; the ratio is taken
+pair by pair. The bare tasks are submitted in the same bounded way and do the same: nothing.
+"""
+
+import queue
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from bench.noop import NoOp
+from core.graph import Graph
+from core.plan import Plan
+from flows.records import LedgerRecorder
+from flows.runner import WORKERS, execute_graph
+from flows.serve import server
+from ledger.book import Ledger
+
+STEPS, PAIRS, PORT = 1_000, 5, 4299
+
+
+@task(cache_policy=NO_CACHE, task_run_name="{key}", persist_result=False)
+def bare(key: str) -> None:
+    return None
+
+
+@flow(name="bare", persist_result=False)
+def bare_flow() -> None:
+    ended: queue.SimpleQueue[int] = queue.SimpleQueue()
+    running = 0
+    for n in range(STEPS):
+        if running == WORKERS:
+            ended.get()
+            running -= 1
+        bare.submit(f"bench/{n:05}").add_done_callback(lambda _: ended.put(1))
+        running += 1
+    for _ in range(running):
+        ended.get()
+
+
+@flow(name="steps", persist_result=False)
+def steps_flow(home: Path) -> None:
+    graph = Graph(NoOp(key=f"bench/{n:05}") for n in range(STEPS))
+    plan = Plan(nothing_because="it is as wanted")
+    with Ledger.open(home, None, "bench") as ledger:
+        run_id = ledger.start_run("live", requested_by="bench@example.com")
+        recorder = LedgerRecorder(ledger, run_id, ())
+        recorder.approved = lambda key: (plan, False)  # type: ignore[method-assign]
+        report = execute_graph(graph, set(graph.steps), recorder)
+        assert report.ok and len(report.outcomes) == STEPS
+        assert ledger.verify().ok
+
+
+def main() -> None:
+    times: dict[str, list[float]] = {"bare": [], "steps": []}
+    with tempfile.TemporaryDirectory() as folder, server(PORT):
+        bare_flow()
+        for pair in range(PAIRS):
+            for name in ("bare", "steps") if pair % 2 else ("steps", "bare"):
+                started = time.perf_counter()
+                if name == "bare":
+                    bare_flow()
+                else:
+                    steps_flow(Path(folder) / str(pair))
+                times[name].append(time.perf_counter() - started)
+    ratios = [s / b for s, b in zip(times["steps"], times["bare"], strict=True)]
+    for name, seconds in times.items():
+        print(f"{name}: median {statistics.median(seconds):.2f} s ({min(seconds):.2f}-{max(seconds):.2f})")
+    print(f"ratio: median {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")

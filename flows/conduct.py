@@ -1,0 +1,165 @@
+"""What a run is: rehearse, execute and roll back a project, with its ledger. Called inside a Prefect flow."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from core.errors import MigrationError, Refused, StalePlan
+from core.plan import MigrationPlan
+from flows import report as reports
+from flows.approval import Rehearsal, find_rehearsal, requester
+from flows.board import publish
+from flows.cutover import is_switch
+from flows.records import Guard, LedgerRecorder, refuse_phases, scope_guard
+from flows.report import Result
+from flows.runner import RunReport, execute_graph, plan_graph, rehearse_graph, undo_graph
+from flows.work import Work, open_project
+from inventory.preconditions import blocking, evaluate
+
+
+def rehearse(project: str, phases: Sequence[str], items: Sequence[str], requested_by: str) -> Result:
+    """Look at the real world, write nothing to it, and say exactly what a live run would do."""
+    with open_project(project, phases, items) as work:
+        mail = requester(work.inventory, requested_by)
+        run_id = work.ledger.start_run("rehearsal", requested_by=mail)
+        recorder = LedgerRecorder(work.ledger, run_id, (scope_guard(work.inventory),))
+        found = rehearse_graph(work.graph, recorder)
+        plan = MigrationPlan({key: p for key, p in found.plan.steps.items() if key in work.wanted})
+        document = reports.rehearsal_document(work.inventory, work.graph, run_id, plan, found)
+        if found.ok:
+            work.ledger.record_plan(run_id, plan.digest, plan.to_json())
+        work.ledger.end_run(run_id, document["state"], document)
+        publish(work, document)
+        return Result(document, _first_error(found))
+
+
+def execute(project: str, digest: str, phases: Sequence[str], items: Sequence[str]) -> Result:
+    """Carry out an approved plan, or what is left of it.
+
+    Raises: errors.Refused without approval, errors.StalePlan after drift; nothing is touched then.
+    """
+    with open_project(project, phases, items) as work, work.ledger.run_lock():
+        approved = _approved_plan(work, digest)
+        if not work.narrowed:
+            work.want(set(approved.plan.steps) & set(work.whole.steps))
+        run_id = work.ledger.start_run("live", requested_by=approved.requested_by, digest=approved.digest)
+        recorder = LedgerRecorder(
+            work.ledger,
+            run_id,
+            _guards(work, approved.digest),
+            plan=approved.plan,
+            digest=approved.digest,
+            begun_before=work.ledger.begun_under(approved.digest),
+        )
+        try:
+            _require_fresh(work, approved, recorder)
+        except MigrationError as error:
+            work.ledger.end_run(run_id, "Refused", {"error": str(error)})
+            raise
+        found = execute_graph(work.graph, work.wanted, recorder)
+        _compensate(work, found, recorder)
+        work.desk.after_run(run_id, found)
+        document = reports.live_document(work.inventory, run_id, approved.digest, found, recorder.evidence)
+        document |= work.desk.standing()
+        work.ledger.end_run(run_id, document["state"], document)
+        publish(work, document)
+        return Result(document, _first_error(found))
+
+
+def roll_back(project: str, phases: Sequence[str], items: Sequence[str]) -> Result:
+    """Undo what was applied and not undone yet, the last first."""
+    with open_project(project, phases, items) as work, work.ledger.run_lock():
+        keys = {key for key in work.wanted if work.ledger.applied_plans(key)}
+        run_id = work.ledger.start_run("live", requested_by="", digest="")
+        recorder = LedgerRecorder(work.ledger, run_id, (scope_guard(work.inventory),))
+        found = undo_graph(work.graph, keys, recorder)
+        document = reports.live_document(work.inventory, run_id, "", found, recorder.evidence)
+        document["state"] = "RolledBack" if found.ok else "Failed"
+        work.ledger.end_run(run_id, document["state"], document)
+        publish(work, document)
+        return Result(document, _first_error(found))
+
+
+def _approved_plan(work: Work, digest: str) -> Rehearsal:
+    rehearsal = find_rehearsal(work.ledger, digest)
+    if rehearsal is None:
+        raise Refused(
+            f"the plan {digest} was never rehearsed whole",
+            why="What is carried out was rehearsed first and then approved.",
+            next_command=f"qianyun rehearse {work.inventory.folder}",
+        )
+    if work.ledger.approval_for(rehearsal.digest) is None:
+        raise Refused(
+            f"the plan {rehearsal.digest} is not approved",
+            why="A change request is raised and approved before anything is touched.",
+            next_command=f"qianyun approve {work.inventory.folder} --plan {rehearsal.digest} --as MAIL",
+        )
+    return rehearsal
+
+
+def _guards(work: Work, digest: str) -> tuple[Guard, ...]:
+    today = datetime.now(UTC)
+    findings = evaluate(work.inventory, today.date())
+    blocked = {
+        phase: "; ".join(f"{finding.kind} is {finding.answer} ({finding.evidence})" for finding in unmet)
+        for phase in {step.phase for step in work.graph}
+        if (unmet := blocking(findings, phase))
+    }
+    window = work.inventory.project.window
+    if not window.start <= today < window.end:
+        blocked["cutover"] = (
+            f"the reserved window is {window.start.isoformat()} to {window.end.isoformat()}, "
+            f"now is {today.isoformat(timespec='minutes')}"
+        )
+    retry = f"qianyun migrate {work.inventory.folder} --plan {digest}"
+    return scope_guard(work.inventory), refuse_phases(blocked, retry)
+
+
+def _require_fresh(work: Work, approved: Rehearsal, recorder: LedgerRecorder) -> None:
+    """Compare the approved plan with the world before the first write.
+
+    What cannot be looked at now is left to its own step, which refuses; it cannot show drift.
+    """
+    now = plan_graph(work.graph, _looking(recorder, work))
+    seen = {key: plan for key, plan in now.plan.steps.items() if key in work.wanted}
+    unread = work.wanted - set(seen)
+    expected = {
+        key: plan
+        for key, plan in approved.plan.steps.items()
+        if key not in unread and (key in work.wanted or not work.narrowed)
+    }
+    drift = MigrationPlan(expected).drift(MigrationPlan(seen), recorder.begun_before)
+    if drift:
+        raise StalePlan(
+            f"{approved.digest}\n" + "\n".join(f"  {line}" for line in drift),
+            why="The world or the inventory moved since this plan was approved.",
+            next_command=f"qianyun rehearse {work.inventory.folder}",
+        )
+
+
+def _looking(recorder: LedgerRecorder, work: Work) -> LedgerRecorder:
+    """For the comparison only the scope guard counts: a closed window does not make a plan stale."""
+    return LedgerRecorder(recorder.ledger, recorder.run_id, (scope_guard(work.inventory),))
+
+
+def _compensate(work: Work, found: RunReport, recorder: LedgerRecorder) -> None:
+    """A cutover that failed before its switch is taken back: the source's writes open again.
+
+    Also when this run only found, and could not finish, a cutover that an earlier run was killed in.
+    """
+    cutover = [key for key in work.graph.order if key.startswith("cutover/")]
+    applied = {key for key in cutover if work.ledger.applied_plans(key)}
+    if all(_is_good(found, key) for key in cutover) or any(is_switch(key) for key in applied):
+        return
+    for key, outcome in undo_graph(work.graph, applied, recorder).outcomes.items():
+        # A step that failed stays failed in the report; what it had begun is taken back all the same.
+        if key not in found.outcomes or found.outcomes[key].state.good or not outcome.state.good:
+            found.outcomes[key] = outcome
+
+
+def _is_good(found: RunReport, key: str) -> bool:
+    return key in found.outcomes and found.outcomes[key].state.good
+
+
+def _first_error(found: RunReport) -> MigrationError | None:
+    errors = [outcome.error for outcome in found.failed if outcome.error]
+    return max(errors, key=lambda error: error.exit_status, default=None)

@@ -1,0 +1,37 @@
+"""Phase 9, cutover: freeze, bring over what changed, prove equality, switch the names, confirm.
+
+Anything that fails before the switch takes back what this phase did: the source's writes open again.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from core.step import Step
+from flows.cutover_checks import confirm
+from flows.cutover_databases import freeze_and_refresh
+from flows.cutover_files import final_sync
+from inventory.model import Inventory
+from tasks.aws import switch_records
+
+
+def cutover(inventory: Inventory) -> list[Step[Any]]:
+    databases = freeze_and_refresh(inventory)
+    freezes = _keys(databases, "/freeze")
+    files = [_needing(step, freezes) for step in final_sync(inventory)]
+    proven = (*_keys(databases, "/comparison"), *(step.key for step in files))
+    switches = [_needing(step, proven) for step in switch_records(inventory)]
+    switched = tuple(step.key for step in switches) or proven
+    return [*databases, *files, *switches, *(_needing(step, switched) for step in confirm(inventory))]
+
+
+def is_switch(key: str) -> bool:
+    """Whether this step sends users to the new side: before it, a failure takes the cutover back."""
+    return key.startswith("cutover/dns/")
+
+
+def _keys(steps: list[Step[Any]], ending: str) -> tuple[str, ...]:
+    return tuple(step.key for step in steps if step.key.endswith(ending))
+
+
+def _needing(step: Step[Any], needs: tuple[str, ...]) -> Step[Any]:
+    return replace(step, needs=tuple(dict.fromkeys((*step.needs, *needs))))  # type: ignore[type-var]

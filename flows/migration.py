@@ -1,0 +1,165 @@
+"""The Prefect flows that people start: the whole project, each phase, approval and the way back.
+
+The commands of `qianyun` call the same functions; what a flow returns is the JSON document of its run.
+"""
+
+from typing import Any, Literal
+
+from prefect import Flow, State, flow
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from core.errors import MigrationError
+from core.secret import redact
+from flows import conduct, decisions
+from flows.report import Result
+
+PhaseName = Literal[
+    "discovery",
+    "network",
+    "environment",
+    "applications",
+    "databases",
+    "files",
+    "security",
+    "testing",
+    "cutover",
+    "acceptance",
+]
+
+
+@flow(name="migration", flow_run_name="{project}", persist_result=False, validate_parameters=True)
+def migration(
+    project: str,
+    dry_run: bool = True,
+    plan: str = "",
+    phases: list[PhaseName] | None = None,
+    items: list[str] | None = None,
+    requested_by: str = "",
+) -> State[dict[str, Any]]:
+    """Rehearse a migration project, or carry out an approved plan of it.
+
+    Args:
+        project: Folder of the project's inventory, or the name of a folder of inventory/.
+        dry_run: On: look at the real world, write nothing, show the plan. Off: carry out the approved plan.
+        plan: Digest of the approved plan; needed when dry_run is off.
+        phases: Only these phases; none means all.
+        items: Only these items of the migration list; none means all.
+        requested_by: Mail of the engineer who raises the change request; needed for a rehearsal only.
+    """
+    return _ended(lambda: _carry(project, dry_run, plan, list(phases or ()), list(items or ()), requested_by))
+
+
+def _carry(
+    project: str, dry_run: bool, plan: str, phases: list[Any], items: list[str], requested_by: str
+) -> Result:
+    # The one place where a run's mode is chosen; steps never know of it.
+    if dry_run:
+        return conduct.rehearse(project, phases, items, requested_by)
+    return conduct.execute(project, plan, phases, items)
+
+
+def _phase_flow(phase: PhaseName) -> Flow[..., State[dict[str, Any]]]:
+    @flow(name=phase, flow_run_name=f"{phase} {{project}}", persist_result=False)
+    def one_phase(
+        project: str,
+        dry_run: bool = True,
+        plan: str = "",
+        items: list[str] | None = None,
+        requested_by: str = "",
+    ) -> State[dict[str, Any]]:
+        """Rehearse one phase of a migration project, or carry out its part of an approved plan.
+
+        Args:
+            project: Folder of the project's inventory, or the name of a folder of inventory/.
+            dry_run: On: look at the real world, write nothing, show the plan. Off: carry out the plan.
+            plan: Digest of the approved plan; needed when dry_run is off.
+            items: Only these items of the migration list; none means all.
+            requested_by: Mail of the engineer who raises the change request; needed for a rehearsal only.
+        """
+        return _ended(lambda: _carry(project, dry_run, plan, [phase], list(items or ()), requested_by))
+
+    return one_phase
+
+
+discovery = _phase_flow("discovery")
+network = _phase_flow("network")
+environment = _phase_flow("environment")
+applications = _phase_flow("applications")
+databases = _phase_flow("databases")
+files = _phase_flow("files")
+security = _phase_flow("security")
+testing = _phase_flow("testing")
+cutover = _phase_flow("cutover")
+acceptance = _phase_flow("acceptance")
+
+
+@flow(name="rollback", flow_run_name="rollback {project}", persist_result=False)
+def rollback(
+    project: str, phases: list[PhaseName] | None = None, items: list[str] | None = None
+) -> State[dict[str, Any]]:
+    """Take back what was applied, the last first; what is one-way is said and left.
+
+    Args:
+        project: Folder of the project's inventory, or the name of a folder of inventory/.
+        phases: Only these phases; none means all.
+        items: Only these items of the migration list; none means all.
+    """
+    return _ended(lambda: conduct.roll_back(project, list(phases or ()), list(items or ())))
+
+
+@flow(name="approve", flow_run_name="approve {project}", persist_result=False)
+def approval(
+    project: str, plan: str, approved_by: str, reason: str = "", start: bool = False
+) -> State[dict[str, Any]]:
+    """Record the change approval of a rehearsed plan in the project's ledger.
+
+    Args:
+        project: Folder of the project's inventory, or the name of a folder of inventory/.
+        plan: Digest of the rehearsed plan, as its rehearsal showed it.
+        approved_by: Mail of who approves: named in the inventory as allowed to, and not the requester.
+        reason: Why, or the number of the change request.
+        start: Start the migration of this plan right after the approval.
+    """
+    return _ended(lambda: decisions.approve(project, plan, approved_by, reason, start=start))
+
+
+@flow(name="gate", flow_run_name="gate {decision} {project}", persist_result=False)
+def gate_decision(
+    project: str,
+    decision: Literal["accept", "object", "rework", "close"],
+    decided_by: str,
+    reason: str = "",
+    items: list[str] | None = None,
+) -> State[dict[str, Any]]:
+    """Record the customer's answer at the acceptance gate.
+
+    Args:
+        project: Folder of the project's inventory, or the name of a folder of inventory/.
+        decision: accept or object (the customer); rework (begin to mend); close (deemed accepted, when due).
+        decided_by: Mail of who decides, as named in the inventory.
+        reason: What was confirmed, or what is objected to.
+        items: The items of the migration list that an objection names.
+    """
+    return _ended(lambda: decisions.decide(project, decision, decided_by, reason, list(items or ())))
+
+
+def _ended(work: Any) -> State[dict[str, Any]]:
+    """Prefect's state of a run: Failed with the reason where it did not do all it should."""
+    try:
+        result: Result = work()
+    except MigrationError as error:
+        result = Result({"state": "Refused", "errors": [_row(error)], "run_id": str(flow_run.id)}, error)
+    if result.error is None:
+        return Completed(message=_headline(result.document), data=result)
+    name = "Refused" if result.error.exit_status != 1 else "Failed"
+    return Failed(name=name, message=redact(str(result.error)), data=result)
+
+
+def _row(error: MigrationError) -> dict[str, str]:
+    return {"step": "", "class": type(error).__name__, "message": redact(str(error))}
+
+
+def _headline(document: dict[str, Any]) -> str:
+    count = len(document.get("changes", document.get("steps", ())))
+    return f"{document.get('state', 'Done')}: {count} lines, plan {document.get('digest', '')[:12]}"

@@ -1,0 +1,85 @@
+"""The runner's recorder: guards before a step is looked at, and the ledger's side of carrying it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.access import Progress
+from core.errors import Refused
+from core.plan import MigrationPlan, Plan
+from core.step import Step
+from flows.progress import ProgressArtifact
+from inventory.model import Inventory
+from ledger.book import Ledger
+from tasks.run import Outcome
+
+Guard = Callable[[Step[Any]], None]
+
+
+def scope_guard(inventory: Inventory) -> Guard:
+    """Refuses every step whose item is not on the migration list as in scope."""
+
+    def guard(step: Step[Any]) -> None:
+        if step.item:
+            inventory.require_in_scope(step.item)
+
+    return guard
+
+
+@dataclass
+class LedgerRecorder:
+    """Hears what happens to the steps of one run and writes it down."""
+
+    ledger: Ledger
+    run_id: str
+    guards: tuple[Guard, ...]
+    plan: MigrationPlan | None = None
+    digest: str = ""
+    begun_before: frozenset[str] = frozenset()
+    evidence: dict[str, str] = field(default_factory=dict)
+
+    def guard(self, step: Step[Any]) -> None:
+        for guard in self.guards:
+            guard(step)
+
+    def approved(self, key: str) -> tuple[Plan, bool] | None:
+        if self.plan is None or key not in self.plan.steps:
+            return None
+        return self.plan.steps[key], key in self.begun_before
+
+    def begun(self, key: str, plan: Plan) -> None:
+        self.ledger.step_begun(self.run_id, key, plan.to_json(), self.digest)
+
+    def ended(self, outcome: Outcome) -> None:
+        digest = self.ledger.store_evidence(outcome.evidence())
+        self.ledger.step_ended(
+            self.run_id,
+            outcome.key,
+            state=outcome.state,
+            started_at=outcome.started_at,
+            ended_at=outcome.ended_at or outcome.started_at,
+            evidence=digest,
+            error=str(outcome.error) if outcome.error else "",
+        )
+        self.evidence[outcome.key] = digest
+
+    def progress(self, key: str) -> Progress:
+        return ProgressArtifact(key)
+
+    def undoing(self, key: str) -> list[Plan]:
+        self.ledger.undo_begun(self.run_id, key)
+        return [Plan.from_json(plan) for plan in self.ledger.applied_plans(key)]
+
+
+def refuse_phases(blocked: dict[str, str], next_command: str) -> Guard:
+    """Refuses the steps of phases that must not run now, each with its reason."""
+
+    def guard(step: Step[Any]) -> None:
+        if step.phase in blocked:
+            raise Refused(
+                f"{step.key}: {blocked[step.phase]}",
+                why="The agreement asks for it before this work begins.",
+                next_command=next_command,
+            )
+
+    return guard

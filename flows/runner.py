@@ -1,0 +1,153 @@
+"""The only inspect-plan-apply-verify loop: carries a graph of steps, independent branches at once."""
+
+import queue
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect import State
+from prefect.futures import PrefectFuture
+
+from core.access import Pool
+from core.errors import MigrationError
+from core.graph import Frontier, Graph
+from core.plan import MigrationPlan
+from tasks.run import (
+    Outcome,
+    Recorder,
+    StepRun,
+    StepState,
+    carried,
+    confirm,
+    execute,
+    rehearse,
+    run_step,
+    undo,
+)
+
+WORKERS = 6
+"""Steps carried at once: enough to overlap waiting on hosts, few enough for a customer's servers."""
+
+Carry = Callable[[StepRun, Outcome], None]
+
+
+@dataclass
+class RunReport:
+    """What a run did and did not do."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes.values() if not outcome.state.good]
+
+    @property
+    def ok(self) -> bool:
+        return not self.failed and not self.blocked
+
+    @property
+    def plan(self) -> MigrationPlan:
+        return MigrationPlan({key: o.plan for key, o in self.outcomes.items() if o.plan is not None})
+
+    def raise_first(self) -> None:
+        """Raise the error that says most to the user; nothing where all went well."""
+        errors = [outcome.error for outcome in self.failed if outcome.error]
+        if errors:
+            raise max(errors, key=lambda error: error.exit_status)
+
+
+class _Collector:
+    """Forwards to the runner's recorder and keeps the outcomes of this run."""
+
+    def __init__(self, recorder: Recorder, report: RunReport) -> None:
+        self._recorder = recorder
+        self._report = report
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._recorder, name)
+
+    def ended(self, outcome: Outcome) -> None:
+        # Recorded first: what the ledger did not take did not succeed.
+        self._recorder.ended(outcome)
+        self._report.outcomes[outcome.key] = outcome
+
+
+def carry_graph(graph: Graph, carry_of: Callable[[str], Carry], recorder: Recorder) -> RunReport:
+    """Carry every step once all it needs is good; a failed one stops only what needs it.
+
+    Must be called inside a Prefect flow: every step is one task run of it.
+    """
+    report = RunReport()
+    collector: Any = _Collector(recorder, report)
+    pool, frontier = Pool(), Frontier(graph)
+    ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def tell(key: str) -> Callable[[PrefectFuture[State[None]]], None]:
+        return lambda _: ended.put(key)
+
+    waiting: list[str] = []
+    running = 0
+    try:
+        while True:
+            waiting.extend(frontier.take())
+            # Submitting a bounded number keeps a graph of thousands of steps from flooding Prefect.
+            while waiting and running < WORKERS:
+                key = waiting.pop(0)
+                future = run_step.submit(key, StepRun(graph.steps[key], pool, collector, carry_of(key)))
+                future.add_done_callback(tell(key))
+                running += 1
+            if not running:
+                break
+            key = ended.get()
+            running -= 1
+            outcome = report.outcomes.get(key)
+            if outcome is not None and outcome.state.good:
+                frontier.succeeded(key)
+            else:
+                if outcome is None:
+                    report.outcomes[key] = _lost(key)
+                frontier.failed(key)
+    finally:
+        pool.close()
+    report.blocked = dict(frontier.blocked)
+    report.outcomes = {key: report.outcomes[key] for key in graph.order if key in report.outcomes}
+    return report
+
+
+def rehearse_graph(graph: Graph, recorder: Recorder) -> RunReport:
+    """Every step is looked at and planned, none waits for another's success but for a readable world."""
+    return carry_graph(graph, lambda key: rehearse, recorder)
+
+
+def execute_graph(graph: Graph, wanted: Collection[str], recorder: Recorder) -> RunReport:
+    """Apply the wanted steps; what they build on and is not wanted must hold already."""
+    return carry_graph(graph, lambda key: execute if key in wanted else confirm, recorder)
+
+
+def plan_graph(graph: Graph, recorder: Recorder) -> RunReport:
+    """Look at everything and plan it, without Prefect and without a Writer: the check before a live run."""
+    pool = Pool()
+    try:
+        with ThreadPoolExecutor(WORKERS) as threads:
+            outcomes = threads.map(
+                lambda step: carried(StepRun(step, pool, recorder, rehearse)), list(graph), chunksize=1
+            )
+            return RunReport({outcome.key: outcome for outcome in outcomes})
+    finally:
+        pool.close()
+
+
+def undo_graph(graph: Graph, keys: Collection[str], recorder: Recorder) -> RunReport:
+    """Undo these steps, each after all that needs it."""
+    return carry_graph(graph.backwards(keys), lambda key: undo, recorder)
+
+
+def _lost(key: str) -> Outcome:
+    error = MigrationError(
+        f"{key}: its task ended without a report",
+        why="What it did is unknown; the next run looks at the world again and does what is left.",
+        next_command="qianyun status",
+    )
+    return Outcome(key, StepState.FAILED, error=error)

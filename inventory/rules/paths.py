@@ -1,0 +1,63 @@
+"""Paths: absolute, plain, and never a whole system."""
+
+import posixpath
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from inventory.draft import Draft, Finding
+from inventory.files import SOURCES, TARGETS
+from inventory.yaml_lines import Path
+
+_SYSTEM = frozenset(
+    "/ /bin /boot /dev /etc /home /lib /lib64 /opt /proc /root /run /sbin /sys /tmp /usr /var /var/lib".split()
+)
+
+
+def plain_paths(draft: Draft) -> Iterator[Finding]:
+    for path, application in draft.each(SOURCES, ("applications",), draft.sources.applications):
+        for index, text in enumerate(application.content):
+            yield from _plain(SOURCES, (*path, "content", index), text)
+        for index, substitution in enumerate(application.substitutions):
+            yield from _plain(SOURCES, (*path, "substitutions", index, "file"), substitution.file)
+    for path, share in draft.each(SOURCES, ("file_shares",), draft.sources.file_shares):
+        yield from _plain(SOURCES, (*path, "path"), share.path)
+    if draft.targets is not None:
+        for path, directory in draft.each(TARGETS, ("directories",), draft.targets.directories):
+            yield from _plain(TARGETS, (*path, "path"), directory.path)
+
+
+def substitutions_inside_content(draft: Draft) -> Iterator[Finding]:
+    """Only files that move are changed, and only their copies on the target."""
+    for path, application in draft.each(SOURCES, ("applications",), draft.sources.applications):
+        for index, substitution in enumerate(application.substitutions):
+            file = PurePosixPath(substitution.file)
+            plain = not _objection(substitution.file)
+            if plain and not any(file.is_relative_to(content) for content in application.content):
+                message = f"{substitution.file} is outside the content of {application.name!r}"
+                yield Finding(SOURCES, (*path, "substitutions", index, "file"), message)
+            if substitution.find == substitution.replace:
+                where = (*path, "substitutions", index, "replace")
+                yield Finding(SOURCES, where, "is the same as find: nothing would change")
+
+
+def _plain(file: str, path: Path, text: str) -> Iterator[Finding]:
+    objection = _objection(text)
+    if objection:
+        yield Finding(file, path, objection)
+
+
+def _objection(text: str) -> str:
+    if not text.startswith("/"):
+        return f"{text!r} is not an absolute path"
+    if ".." in text.split("/"):
+        return f"{text!r} climbs with '..': write the path it leads to"
+    if any(ord(character) < 32 for character in text):
+        return f"{text!r} has control characters"
+    if posixpath.normpath(text) != text:
+        return f"{text!r} is not the plain form: write {posixpath.normpath(text)}"
+    if text in _SYSTEM:
+        return f"{text} is a folder of the system, not of an application: name the folders inside it"
+    return ""
+
+
+RULES = (plain_paths, substitutions_inside_content)

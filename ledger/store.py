@@ -1,0 +1,172 @@
+"""Appending to the chain, and reading it."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from sqlalchemy import Connection, Engine, bindparam, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
+
+from core.errors import ApplyFailed, LedgerMismatch, MigrationError
+from core.secret import redact
+from ledger.engine import WRITING, is_transient, readable, shown
+from ledger.entry import Draft, Entry
+from ledger.schema import entries, head
+
+Build: TypeAlias = Callable[[Connection], Sequence[Draft]]
+"""Makes drafts from what the ledger holds, inside the appending transaction; may refuse, never writes."""
+
+_INSERT = insert(entries)
+_SELECT_HEAD = select(head.c.seq, head.c.hash).where(head.c.id == 1).with_for_update()
+_UPDATE_HEAD = update(head).where(head.c.id == 1).values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
+
+
+@dataclass(eq=False)
+class _Ticket:
+    """One caller's wish to append; settled once it is on the disk or refused."""
+
+    build: Build
+    durable: bool
+    written: list[Entry] = field(default_factory=list)
+    error: BaseException | None = None
+    settled: bool = False
+
+
+class Store:
+    """The chain in its database; shared by the threads of a process, and by processes.
+
+    Threads that append at the same time share one transaction: the first writes for all that wait, and
+    each returns once its own records are committed. So waiting for the disk is paid once, not per thread.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._waiting: deque[_Ticket] = deque()
+        self._writing = threading.Lock()
+        self._connection: Connection | None = None
+        self._synchronous = True
+
+    def append(self, build: Build, *, durable: bool = True) -> list[Entry]:
+        """Commit the records that `build` makes, all or none, and give them back.
+
+        Not durable means: safe against a crash of this process, perhaps not against a power cut. The next
+        durable record makes everything before it durable too.
+
+        Raises: what `build` raises; errors.ApplyFailed where the database refuses.
+        """
+        ticket = _Ticket(build, durable)
+        self._waiting.append(ticket)
+        with self._writing:
+            if not ticket.settled:
+                self._write_for_all()
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.written
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view of the ledger; never waits for writers.
+
+        Raises: errors.Unreadable
+        """
+        with readable(self.engine.url), self.engine.connect() as connection:
+            yield connection
+
+    def close(self) -> None:
+        with self._writing:
+            self._drop_connection()
+        self.engine.dispose()
+
+    def _write_for_all(self) -> None:
+        tickets = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        try:
+            self._transaction_or_once_more(tickets)
+        except DBAPIError as error:
+            self._drop_connection()
+            for ticket in tickets:
+                ticket.error = ticket.error or self._unwritable(error)
+        except BaseException as error:
+            self._drop_connection()
+            for ticket in tickets:
+                ticket.error = ticket.error or error
+            raise
+        finally:
+            for ticket in tickets:
+                ticket.settled = True
+
+    def _transaction_or_once_more(self, tickets: list[_Ticket]) -> None:
+        try:
+            self._transaction(tickets)
+        except DBAPIError as error:
+            # Only where nothing was sent yet: a connection lost while committing may have committed.
+            if not error.connection_invalidated or any(ticket.written for ticket in tickets):
+                raise
+            self._drop_connection()
+            self._transaction(tickets)
+
+    def _transaction(self, tickets: list[_Ticket]) -> None:
+        connection = self._ready(durable=any(ticket.durable for ticket in tickets))
+        with connection.begin():
+            if connection.dialect.name == "postgresql" and not any(ticket.durable for ticket in tickets):
+                connection.execute(_ASYNCHRONOUS)
+            found = connection.execute(_SELECT_HEAD).one_or_none()
+            if found is None:
+                raise LedgerMismatch("the ledger has lost its head", next_command="qianyun ledger verify")
+            start, previous = found.seq, found.hash
+            seq = start
+            for ticket in tickets:
+                try:
+                    made = _chained(seq, previous, ticket.build(connection))
+                except (MigrationError, TypeError, ValueError) as refusal:
+                    ticket.error = refusal  # the others' records go on
+                    continue
+                for entry in made:
+                    ticket.written.append(entry)
+                    connection.execute(_INSERT, entry.__dict__)
+                    seq, previous = entry.seq, entry.hash
+            if seq > start:
+                connection.execute(_UPDATE_HEAD, {"new_seq": seq, "new_hash": previous})
+
+    def _ready(self, *, durable: bool) -> Connection:
+        """The one writing connection, kept open; SQLite's sync level is set outside of transactions only."""
+        if self._connection is not None and self._connection.invalidated:
+            self._drop_connection()
+        if self._connection is None:
+            self._connection = self.engine.connect().execution_options(**{WRITING: True})
+            self._synchronous = True
+        if self.engine.dialect.name == "sqlite" and durable != self._synchronous:
+            raw = self._connection.connection.driver_connection
+            assert raw is not None
+            raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._synchronous = durable
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+    def _unwritable(self, error: DBAPIError) -> ApplyFailed:
+        return ApplyFailed(
+            f"the ledger {shown(self.engine.url)} cannot be written: {redact(str(error.orig).strip())}",
+            why="What cannot be recorded is not done: the step stops here, and the next run looks at the "
+            "world again and goes on.",
+            next_command="qianyun ledger verify",
+            transient=is_transient(error),
+        )
+
+
+def _chained(seq: int, previous: str, drafts: Sequence[Draft]) -> list[Entry]:
+    made: list[Entry] = []
+    for draft in drafts:
+        entry = Entry.following(seq + 1, previous, draft)
+        made.append(entry)
+        seq, previous = entry.seq, entry.hash
+    return made
+
+
+_ASYNCHRONOUS = text("SET LOCAL synchronous_commit TO off")

@@ -1,0 +1,130 @@
+"""Columns as SQL expressions: exact literals for copying, unambiguous bytes for digests, bounds for ranges.
+
+All are evaluated inside the source or target server, in sessions with time zone UTC. Measured on
+MariaDB 10.11: the text protocol gives a FLOAT six digits only; as `f + 0e0` it is exact.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from tasks.databases.mysql.quoting import name
+from tasks.databases.port import Column, KeyRange, Table
+
+_INTEGER = {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal"}
+_BY_NUMBER = {"bit", "enum", "set"}  # the number is exact, also of the '' that stands for an invalid ENUM
+_FLOAT = {"float", "double"}
+_TEXTUAL = {"date", "time", "datetime", "timestamp", "year", "inet4", "inet6", "uuid"}
+_STRING = {"char", "varchar", "tinytext", "text", "binary", "varbinary", "tinyblob", "blob"}
+_LONG = {"mediumtext", "longtext", "mediumblob", "longblob", "json"}
+_GEOMETRY = {
+    "geometry", "point", "linestring", "polygon", "multipoint",
+    "multilinestring", "multipolygon", "geometrycollection", "geomcollection",
+}  # fmt: skip
+KNOWN_TYPES = _INTEGER | _BY_NUMBER | _FLOAT | _TEXTUAL | _STRING | _LONG | _GEOMETRY
+
+
+def is_long(column: Column) -> bool:
+    """Whether its values may be beyond what the server can build up with CONCAT (max_allowed_packet)."""
+    return column.type in _LONG or column.type in _GEOMETRY
+
+
+def carried(table: Table) -> list[Column]:
+    """The columns that are copied, the long ones last; generated ones make themselves."""
+    return sorted((c for c in table.columns if not c.generated), key=is_long)
+
+
+def row_expressions(table: Table) -> list[str]:
+    """One expression with the literals of all short columns as "(1,x'41'", then each long column's bytes."""
+    short = [_literal(c) for c in carried(table) if not is_long(c)]
+    opening = f"CONCAT('(',{','.join(_joined(short))})" if short else "'('"
+    return [f"CAST({opening} AS BINARY)", *(_bytes(c) for c in carried(table) if is_long(c))]
+
+
+def long_literal(column: Column, value: bytes | None) -> bytes:
+    """The literal of a long value, in a session without NO_BACKSLASH_ESCAPES."""
+    if value is None:
+        return b"NULL"
+    introducer = b"_utf8mb4'" if column.type == "json" else b"_binary'"
+    return introducer + value.replace(b"\\", b"\\\\").replace(b"'", b"\\'") + b"'"
+
+
+def row_hash(table: Table) -> str:
+    """SHA-256 over the row: every column tagged for NULL and length-prefixed or terminated."""
+    # SHA2 of a NULL is NULL: a row that CONCAT cannot hold shows as uncounted, see MysqlReader.digest.
+    return f"SHA2(CONCAT('',{','.join(_hashable(c) for c in table.columns)}),256)"
+
+
+def bound_expressions(key: Iterable[Column]) -> list[str]:
+    """For each column of a key, the literal that bounds a range."""
+    return [_bound(c) for c in key]
+
+
+def where(key: Sequence[Column], within: KeyRange) -> str:
+    """The condition of a range; spelt out, because row constructors are not optimised as ranges."""
+    parts = []
+    if within.after is not None:
+        parts.append(_beyond(key, within.after, ">", last=">"))
+    if within.upto is not None:
+        parts.append(_beyond(key, within.upto, "<", last="<="))
+    return " AND ".join(f"({part})" for part in parts) or "TRUE"
+
+
+def _beyond(key: Sequence[Column], bound: Sequence[str], sign: str, last: str) -> str:
+    cases = []
+    for n, column in enumerate(key):
+        equal = [f"{name(k.name)} = {b}" for k, b in zip(key[:n], bound, strict=False)]
+        comparison = last if n == len(key) - 1 else sign
+        cases.append(" AND ".join([*equal, f"{name(column.name)} {comparison} {bound[n]}"]))
+    return " OR ".join(cases)
+
+
+def _joined(expressions: list[str]) -> list[str]:
+    return [part for e in expressions for part in ("','", e)][1:]
+
+
+def _literal(column: Column) -> str:
+    c = name(column.name)
+    if column.type in _INTEGER:
+        return f"IFNULL({c},'NULL')"
+    if column.type in _BY_NUMBER:
+        return f"IFNULL({c}+0,'NULL')"
+    if column.type in _STRING:
+        return f"IFNULL(CONCAT('x''',HEX({c}),''''),'NULL')"
+    return f"IFNULL(CONCAT('''',{_plain(column)},''''),'NULL')"
+
+
+def _hashable(column: Column) -> str:
+    c = name(column.name)
+    if is_long(column):
+        content = _bytes(column)
+        return f"IFNULL(CONCAT(LENGTH({content}),':',SHA2({content},256)),'N')"
+    if column.type in _STRING:
+        return f"IFNULL(CONCAT(LENGTH({c}),':',CAST({c} AS BINARY)),'N')"
+    return f"IFNULL(CONCAT({_plain(column)},';'),'N')"
+
+
+def _bound(column: Column) -> str:
+    c = name(column.name)
+    if column.type in _INTEGER or column.type in _BY_NUMBER:
+        return _literal(column)
+    if column.charset:
+        # A bare hexadecimal literal would compare as bytes: another order than the column's own.
+        return f"CONCAT('_{column.charset} x''',HEX({c}),''' COLLATE {column.collation}')"
+    if column.type in _STRING or is_long(column):
+        return f"CONCAT('x''',HEX({c}),'''')"
+    return f"CONCAT('''',{_plain(column)},'''')"
+
+
+def _plain(column: Column) -> str:
+    c = name(column.name)
+    if column.type in _FLOAT:
+        return f"{c}+0e0"
+    return f"{c}+0" if column.type in _BY_NUMBER else c
+
+
+def _bytes(column: Column) -> str:
+    c = name(column.name)
+    if column.type in _GEOMETRY:
+        return f"UNHEX(HEX({c}))"  # reference system and well-known binary, as stored
+    if column.type == "json":
+        return f"CAST(CAST({c} AS CHAR CHARACTER SET utf8mb4) AS BINARY)"
+    return f"CAST({c} AS BINARY)"

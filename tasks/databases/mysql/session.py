@@ -1,0 +1,165 @@
+"""Sessions: one connection each, with the settings that make values exact, and a guard on the reading ones."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from typing import Any
+
+import pymysql
+from pymysql.cursors import SSCursor
+
+from core.access import Journal
+from core.errors import Refused
+from tasks.databases.mysql.errors import translated
+
+_SETTINGS = {
+    "time_zone": "'+00:00'",
+    "sql_mode": "'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION'",
+    "sql_quote_show_create": "1",
+    # A digest computed in a derived table must not be computed again for each use of it.
+    "optimizer_switch": "'derived_merge=off'",
+    "lock_wait_timeout": "30",
+    "net_write_timeout": "600",
+}
+_WRITER_SETTINGS = {"foreign_key_checks": "0", "innodb_lock_wait_timeout": "20"}
+
+_ALLOWED = re.compile(
+    r"""(?xis) \A (?:
+        SELECT\b
+      | SHOW\b
+      | SET\ SESSION\ (?:TRANSACTION\ (?:READ\ ONLY|ISOLATION\ LEVEL\ REPEATABLE\ READ)\Z
+          | (?:time_zone|sql_mode|sql_quote_show_create|optimizer_switch|lock_wait_timeout|net_write_timeout
+             |information_schema_stats_expiry)\ =\ (?:'[^']*'|\d+)\Z)
+      | START\ TRANSACTION\ WITH\ CONSISTENT\ SNAPSHOT,\ READ\ ONLY\Z
+      | COMMIT\Z
+    )"""
+)
+_QUOTED = re.compile(r"""(?s)'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`]|``)*`""")
+_EFFECT = re.compile(
+    r"(?i)\b(?:INTO|FOR\s+UPDATE|LOCK\s+IN|NEXTVAL|SETVAL|LASTVAL|NEXT\s+VALUE|GET_LOCK|RELEASE_\w+|SLEEP"
+    r"|BENCHMARK|LOAD_FILE)\b|:=|/\*|;|--|\#"
+)
+
+
+class Session:
+    """One connection. Rows come as bytes or text, never converted by the driver."""
+
+    def __init__(self, connection: "pymysql.connections.Connection[Any]", address: str) -> None:
+        self.connection = connection
+        self.address = address
+
+    @classmethod
+    def connect(cls, address: str, host: str, port: int, user: str, password: str) -> "Session":
+        with translated(address, user):
+            connection = pymysql.connect(
+                host=host,
+                port=port,
+                user=user,
+                password=password,
+                charset="utf8mb4",
+                autocommit=True,
+                connect_timeout=10,
+                read_timeout=3600,
+                write_timeout=600,
+                # No decoders: every conversion is a chance to lose a value.
+                conv={},
+                local_infile=False,
+            )
+        return cls(connection, address)
+
+    def prepare(self, run: Callable[[str], object]) -> None:
+        for setting, value in _SETTINGS.items():
+            run(f"SET SESSION {setting} = {value}")
+
+    @property
+    def is_mariadb(self) -> bool:
+        return "mariadb" in self.connection.get_server_info().lower()
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with translated(self.address, self._user), self.connection.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """Rows one by one, in bounded memory; nothing else may be asked until they are all read."""
+        with translated(self.address, self._user), closing(SSCursor(self.connection)) as cursor:
+            cursor.execute(sql)
+            yield from cursor
+
+    def one(self, sql: str) -> tuple[Any, ...]:
+        return self.query(sql)[0]
+
+    def use(self, schema: str) -> None:
+        with translated(self.address, self._user):
+            self.connection.select_db(schema)
+
+    def close(self) -> None:
+        with suppress(pymysql.err.Error):
+            self.connection.close()
+
+    @property
+    def _user(self) -> str:
+        user = self.connection.user
+        return user.decode() if isinstance(user, bytes) else str(user)
+
+
+class ReadSession(Session):
+    """Refuses every statement that is not a known read; the server's read-only session stands behind it."""
+
+    def begin(self) -> None:
+        self.prepare(self.query)
+        self.query("SET SESSION TRANSACTION READ ONLY")
+        self.query("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        if not self.is_mariadb:
+            # MySQL 8 answers from day-old statistics otherwise.
+            self.query("SET SESSION information_schema_stats_expiry = 0")
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        refuse_unless_reading(sql)
+        return super().query(sql)
+
+    def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        refuse_unless_reading(sql)
+        return super().stream(sql)
+
+
+class WriteSession(Session):
+    """Journals before every write."""
+
+    def __init__(
+        self, connection: "pymysql.connections.Connection[Any]", address: str, journal: Journal
+    ) -> None:
+        super().__init__(connection, address)
+        self.journal = journal
+
+    def begin(self) -> None:
+        self.prepare(super().query)
+        for setting, value in _WRITER_SETTINGS.items():
+            super().query(f"SET SESSION {setting} = {value}")
+        if self.is_mariadb:
+            # Rows older than their CHECK are legal at the source; the copy is exact, not a second opinion.
+            super().query("SET SESSION check_constraint_checks = 0")
+
+    def write(self, what: str, sql: str | bytes) -> None:
+        """One write of its own; `what` goes to the ledger, the statement does not."""
+        self.journal(f"{self.address}: {what}")
+        self.send(what, sql)
+
+    def send(self, what: str, sql: str | bytes) -> None:
+        """A statement of a write that was journalled already."""
+        with translated(self.address, self._user, writing=what), self.connection.cursor() as cursor:
+            # Bytes go to the server as they are: a batch of rows has no character set.
+            cursor.execute(sql)  # type: ignore[arg-type]
+
+
+def refuse_unless_reading(sql: str) -> None:
+    """The allow-list of reading sessions.
+
+    Raises: errors.Refused
+    """
+    bare = _QUOTED.sub("''", sql)
+    if not _ALLOWED.match(sql.lstrip()) or _EFFECT.search(bare):
+        raise Refused(
+            f"a reading session was asked to run {sql[:80]!r}",
+            why="Readers may only look: this statement is not on the list of known reads.",
+        )
