@@ -19,7 +19,7 @@ from flows.home import home, ledger_url, project_folder
 from flows.lab_commands import lab
 from flows.prefect_settings import prepare
 
-project_argument = click.argument("project", envvar="QIANYUN_PROJECT")
+project_argument = click.argument("project", envvar="QIANYUN_PROJECT", default="")
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 plan_option = click.option(
     "--plan", "digest", required=True, help="Digest of the plan (or its first 12 signs)."
@@ -44,7 +44,7 @@ def main() -> None:
     """Qianyun 迁云: migration projects, rehearsed dry, approved, carried out, proved.
 
     PROJECT is a folder with an inventory, or the name of a folder of inventory/; its default is
-    $QIANYUN_PROJECT.
+    $QIANYUN_PROJECT, then the project worked on last.
     """
 
 
@@ -234,11 +234,14 @@ main.add_command(lab)
 def _flow(name: str, as_json: bool, people: Callable[[dict[str, Any]], Any], **parameters: Any) -> None:
     """Run one of the Prefect flows in this process and report how it ended."""
     prepare()
-    from flows import migration
+    from flows import serve
 
     parameters = {key: list(v) if isinstance(v, tuple) else v for key, v in parameters.items()}
-    state = getattr(migration, name)(**parameters, return_state=True)
-    result = state.result(raise_on_failure=False)
+    with serve.api():
+        from flows import migration
+
+        state = getattr(migration, name)(**parameters, return_state=True)
+        result = state.result(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result
     _end(as_json, result.document, result.error, people)

@@ -12,6 +12,7 @@ from flows.cutover import is_switch
 from flows.records import Guard, LedgerRecorder, refuse_phases, scope_guard
 from flows.report import Result
 from flows.runner import RunReport, execute_graph, plan_graph, rehearse_graph, undo_graph
+from flows.standing import deliverable_rows, gate_row
 from flows.work import Work, open_project
 from inventory.preconditions import blocking, evaluate
 
@@ -42,6 +43,7 @@ def execute(project: str, digest: str, phases: Sequence[str], items: Sequence[st
         if not work.narrowed:
             work.want(set(approved.plan.steps) & set(work.whole.steps))
         run_id = work.ledger.start_run("live", requested_by=approved.requested_by, digest=approved.digest)
+        work.desk.run_id = run_id
         recorder = LedgerRecorder(
             work.ledger,
             run_id,
@@ -57,9 +59,9 @@ def execute(project: str, digest: str, phases: Sequence[str], items: Sequence[st
             raise
         found = execute_graph(work.graph, work.wanted, recorder)
         _compensate(work, found, recorder)
-        work.desk.after_run(run_id, found)
+        work.desk.after_run(found)
         document = reports.live_document(work.inventory, run_id, approved.digest, found, recorder.evidence)
-        document |= work.desk.standing()
+        document |= {"gate": gate_row(work.ledger), "deliverables": deliverable_rows(work.ledger, run_id)}
         work.ledger.end_run(run_id, document["state"], document)
         publish(work, document)
         return Result(document, _first_error(found))

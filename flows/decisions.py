@@ -1,5 +1,6 @@
 """Decisions of people: change approval and the answers at the acceptance gate, recorded in the ledger."""
 
+import asyncio
 from datetime import UTC, datetime
 
 from core.errors import Refused
@@ -7,7 +8,7 @@ from flows import approval
 from flows.report import Result
 from flows.standing import gate_row
 from flows.work import Work, open_project
-from inventory.calendar import acceptance_deadline
+from inventory.calendar import acceptance_deadline, load_calendar
 
 MIGRATION = "migration/execute"
 """The deployment that an approval may start."""
@@ -24,12 +25,17 @@ def approve(project: str, digest: str, approved_by: str, reason: str = "", *, st
             "state": "Approved",
         }
     if start:
-        from prefect.deployments import run_deployment
-
-        parameters = {"project": project, "dry_run": False, "plan": whole}
-        run = run_deployment(MIGRATION, parameters=parameters, timeout=0, as_subflow=False)
-        document["started"] = str(run.id)
+        document["started"] = asyncio.run(_start(project, whole))
     return Result(document)
+
+
+async def _start(project: str, digest: str) -> str:
+    """Schedule the migration on a worker, not as part of the approval; gives the flow run's id."""
+    from prefect.deployments import arun_deployment
+
+    parameters = {"project": project, "dry_run": False, "plan": digest}
+    run = await arun_deployment(MIGRATION, parameters=parameters, timeout=0, as_subflow=False)
+    return str(run.id)
 
 
 def decide(project: str, decision: str, decided_by: str, reason: str, items: list[str]) -> Result:
@@ -53,7 +59,8 @@ def decide(project: str, decision: str, decided_by: str, reason: str, items: lis
             gate.start_rework(actor=decided_by, reason=reason)
         elif decision == "close":
             submitted = datetime.fromisoformat(gate.status().submitted_at_utc or now.isoformat())
-            gate.deem_accepted(now=now, deadline=acceptance_deadline(submitted), actor=decided_by)
+            deadline = acceptance_deadline(submitted, load_calendar(work.inventory.folder))
+            gate.deem_accepted(now=now, deadline=deadline, actor=decided_by)
         return Result({"project": work.inventory.project.id, "gate": gate_row(work.ledger)})
 
 

@@ -19,6 +19,8 @@ SETTINGS = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     "PREFECT_LOGGING_LEVEL": "WARNING",
+    # Prefect's own stand-in server outlives a killed process; ours (flows/serve.py) does not.
+    "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
 }
 
 

@@ -1,5 +1,7 @@
 """`qianyun serve`: Prefect server, worker and every deployment on this machine, until interrupted."""
 
+import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -19,6 +21,8 @@ from flows.home import home
 from flows.prefect_settings import server_file
 
 POOL = "qianyun"
+PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h; Python has no name for it."""
 ORPHAN_AFTER = timedelta(seconds=90)
 """Three missed heartbeats of 30 s: then a run without its process is Crashed, not Running for ever."""
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,9 +33,24 @@ def _prefect(*arguments: str) -> list[str]:
 
 
 @contextmanager
+def api() -> Iterator[str]:
+    """The API of the server that runs already, or of one that lives as long as this command."""
+    known = os.environ.get("PREFECT_API_URL")
+    if known:
+        yield known
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with server(port) as address:
+        yield address
+
+
+@contextmanager
 def server(port: int) -> Iterator[str]:
     """A Prefect server on 127.0.0.1 with its database under $QIANYUN_HOME; gives the API's address.
 
+    It ends with this process, also when that is killed: a forgotten server would hold the database.
     Raises: errors.MigrationError where it does not answer within two minutes or the port is taken.
     """
     with socket.socket() as probe:
@@ -43,7 +62,7 @@ def server(port: int) -> Iterator[str]:
             )
     log = home() / "prefect" / "server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    api = f"http://127.0.0.1:{port}/api"
+    address = f"http://127.0.0.1:{port}/api"
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -52,15 +71,23 @@ def server(port: int) -> Iterator[str]:
             stderr=output,
             env=environment,
             start_new_session=True,
+            preexec_fn=_die_with_parent,
         )
     try:
-        _wait_until_healthy(api, process, log)
-        server_file().write_text(json.dumps({"api": api, "pid": process.pid}))
-        os.environ["PREFECT_API_URL"] = api
-        yield api
+        _wait_until_healthy(address, process, log)
+        server_file().write_text(json.dumps({"api": address, "pid": process.pid}))
+        os.environ["PREFECT_API_URL"] = address
+        yield address
     finally:
+        os.environ.pop("PREFECT_API_URL", None)
         server_file().unlink(missing_ok=True)
         _stop(process)
+
+
+def _die_with_parent() -> None:
+    """Runs in the child before it becomes the server. Linux only; elsewhere a killed run may leave it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _wait_until_healthy(api: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -102,10 +129,10 @@ def deploy() -> None:
                 f"prefect {' '.join(arguments)}: {(done.stdout + done.stderr).strip()[-800:]}",
                 next_command="qianyun serve",
             )
-    crash_orphans()
+    asyncio.run(crash_orphans())
 
 
-def crash_orphans() -> None:
+async def crash_orphans() -> None:
     """Turn runs whose heartbeat stopped into Crashed, so that nobody waits for a dead process.
 
     Source: Prefect documentation, "How to detect and respond to zombie flows".
@@ -118,11 +145,11 @@ def crash_orphans() -> None:
 
     name = "Crash orphaned runs"
     try:
-        Automation.read(name=name)
+        await Automation.aread(name=name)
         return
     except ValueError:
         pass  # not there yet: this is how Prefect says so
-    Automation(
+    await Automation(
         name=name,
         description="A flow run whose heartbeat stopped has lost its process.",
         trigger=EventTrigger(
@@ -136,17 +163,19 @@ def crash_orphans() -> None:
         ),
         actions=[
             ChangeFlowRunState(
+                name=None,
+                force=False,
                 state=StateType.CRASHED,
                 message="Its process is gone. Run it again: it looks at the world and does what is left.",
             )
         ],
-    ).create()
+    ).acreate()
 
 
 def serve(port: int) -> Iterator[str]:
     """Server, deployments and worker; yields lines for people, returns when interrupted."""
-    with server(port) as api:
-        yield f"Prefect server: {api.removesuffix('/api')}"
+    with server(port) as address:
+        yield f"Prefect server: {address.removesuffix('/api')}"
         deploy()
         yield "Deployments: ready (rehearse, execute, approve and every phase)"
         worker = subprocess.Popen(

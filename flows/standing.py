@@ -5,7 +5,7 @@ from typing import Any
 from flows.phases import PHASE_NAMES
 from flows.work import Work
 from ledger.book import Ledger
-from ledger.gate import GateState
+from ledger.gate_state import GateState
 
 DONE_STATES = ("Applied", "Unchanged")
 
@@ -79,7 +79,8 @@ def gate_row(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def deliverable_rows(ledger: Ledger) -> list[dict[str, Any]]:
+def deliverable_rows(ledger: Ledger, run_id: str = "") -> list[dict[str, Any]]:
+    """Every version of every deliverable, or those of one run."""
     return [
         {
             "kind": one.kind,
@@ -88,7 +89,7 @@ def deliverable_rows(ledger: Ledger) -> list[dict[str, Any]]:
             "sha256": one.sha256,
             "path": one.path,
         }
-        for one in ledger.deliverables()
+        for one in ledger.deliverables(run_id)
     ]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from core.graph import Graph
 from flows.acceptance import AcceptanceDesk
-from flows.home import home, ledger_url, project_folder
+from flows.home import home, ledger_url, project_folder, remember_project
 from flows.project import project_graph, selected
 from inventory.loader import load
 from inventory.model import Inventory
@@ -27,6 +27,7 @@ class Work:
 
     def __post_init__(self) -> None:
         self.graph, self.wanted = self.whole, set(self.whole.steps)
+        self.desk.graph = self.whole
 
     def narrow(self, phases: Sequence[str], items: Sequence[str]) -> None:
         """Want only these phases and these items of the migration list; all where none is named.
@@ -48,6 +49,7 @@ class Work:
 def open_project(project: str, phases: Sequence[str] = (), items: Sequence[str] = ()) -> Iterator[Work]:
     """Load the inventory, open the ledger that belongs to it, and build the graph."""
     inventory = load(project_folder(project))
+    remember_project(inventory.folder)
     with Ledger.open(home(), ledger_url(), inventory.project.id) as ledger:
         desk = AcceptanceDesk(inventory, ledger, home())
         work = Work(inventory, ledger, project_graph(inventory, desk.steps()), desk)

@@ -40,8 +40,15 @@ def _like(pattern: str, words: str) -> StringConstraints:
     return StringConstraints(pattern=pattern)
 
 
-Day = Annotated[date, BeforeValidator(_not_a_number)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_not_a_number)]
+def _in_our_times(value: date) -> date:
+    # The ends of the calendar cannot be carried into another time zone.
+    if not 2000 <= value.year <= 2100:
+        raise ValueError("the year is not from 2000 to 2100")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_not_a_number), AfterValidator(_in_our_times)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_not_a_number), AfterValidator(_in_our_times)]
 
 Name = Annotated[
     str,
@@ -70,6 +77,7 @@ SqlAccount = Annotated[str, _like(r"^[^@\s]+@\S+$", "an account as name@host")]
 RecordName = Annotated[
     str, _like(r"^(@|[*A-Za-z0-9_][A-Za-z0-9._-]*)$", "a name inside the zone, or @ for the zone itself")
 ]
+CloudAccount = Annotated[str, _like(r"^[0-9]{12}$", "an account number of 12 digits")]
 HostPort = Annotated[str, _like(r"^\S+:[0-9]{1,5}$", "host:port")]
 SecretRef = Annotated[str, AfterValidator(_secret_reference)]
 """Where a secret is, never the secret: env:NAME | file:PATH | prefect:BLOCK | aws:SECRET-ID."""

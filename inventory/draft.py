@@ -34,7 +34,7 @@ class Draft:
 
     nodes: Mapping[str, Node]
     project: Project | None = None
-    sources: Sources = Sources()
+    sources: Sources = field(default_factory=Sources)
     targets: Targets | None = None
     migration_list: MigrationList | None = None
     preconditions: Preconditions | None = None
@@ -50,7 +50,7 @@ class Draft:
     def named(self, file: str, *path: str | int, key: str = "name") -> list[tuple[Path, str]]:
         """The name of every element of a list, faulty ones included, with its path."""
         node = self._node(file, path)
-        if node is None:
+        if node is None or not isinstance(node.value, list):
             return []
         return [
             ((*path, index, key), element.children[key].value)
@@ -59,8 +59,9 @@ class Draft:
         ]
 
     def names(self, file: str, *path: str) -> frozenset[str] | None:
-        """All names of a list, or None where they are unknown because the file could not be read."""
-        if file not in self.nodes:
+        """All names of a list, or None where they are unknown because it could not be read."""
+        section = self._node(file, path)
+        if file not in self.nodes or (section is not None and not isinstance(section.value, list)):
             return None
         return frozenset(name for _, name in self.named(file, *path))
 

@@ -6,6 +6,7 @@ Heuristics: they cannot find every secret, and never repeat what they found.
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 
 from inventory.base import SECRET_SCHEMES
 from inventory.yaml_lines import Node, Path
@@ -63,7 +64,7 @@ def _names_a_secret(path: Path) -> bool:
 @lru_cache(maxsize=4096)
 def _is_secret_word(key: str) -> bool:
     words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", key).lower())
-    return not _WORDS.isdisjoint(words) or not _PAIRS.isdisjoint(zip(words, words[1:], strict=False))
+    return not _WORDS.isdisjoint(words) or not _PAIRS.isdisjoint(pairwise(words))
 
 
 def _is_reference(text: str) -> bool:

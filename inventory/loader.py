@@ -121,7 +121,7 @@ def _text(path: Path) -> str:
             raise NotYaml(1, f"is larger than {_MAXIMUM_BYTES >> 20} MiB")
         content = path.read_bytes()
     except FileNotFoundError:
-        others = {other.name for other in path.parent.iterdir()} - FILES.keys()
+        others = {other.name for other in _listing(path.parent)} - FILES.keys()
         raise NotYaml(1, f"the file is missing{did_you_mean(path.name, others)}") from None
     except OSError as error:
         raise NotYaml(1, f"cannot be read: {error.strerror}") from error
@@ -130,6 +130,13 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise NotYaml(line, f"is not UTF-8 (byte 0x{content[error.start]:02x}): save it as UTF-8") from None
+
+
+def _listing(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []  # only the hint is lost
 
 
 def _validate(reading: _Reading, file: str, text: str) -> None:

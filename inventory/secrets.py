@@ -82,14 +82,16 @@ def _from_file(text: str, folder: Path) -> str:
     try:
         # O_NONBLOCK: a named pipe must not hang us. The checks are made on what was opened, not on its name.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            _refuse_unless_private(os.fstat(handle), path, f"secret file:{text}")
+            content = os.read(handle, _MAXIMUM_BYTES)
+        finally:
+            os.close(handle)
     except OSError as error:
         raise Unreadable(
             f"secret file:{text}: {error.strerror} ({path})",
             next_command=f"ls -l {shlex.quote(str(path))}",
         ) from error
-    with os.fdopen(handle, "rb") as file:
-        _refuse_unless_private(os.fstat(file.fileno()), path, f"secret file:{text}")
-        content = file.read(_MAXIMUM_BYTES)
     try:
         return content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:

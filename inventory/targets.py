@@ -7,6 +7,7 @@ from pydantic import Field, IPvAnyNetwork
 from inventory.base import (
     AbsolutePath,
     Address,
+    CloudAccount,
     Name,
     Noun,
     Package,
@@ -22,7 +23,7 @@ class AwsProvider(Noun):
     """Details of an AWS account (or of an endpoint that speaks its API)."""
 
     kind: Literal["aws"] = "aws"
-    account: str = Field(pattern=r"^\d{12}$")
+    account: CloudAccount
     endpoint_url: str = Field(default="", description="Another endpoint than the region's own")
     access_key_id: SecretRef
     secret_access_key: SecretRef

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_network
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -25,6 +25,8 @@ def explain(error: ValidationError, model: type[Noun], root: Node) -> Iterator[t
             free = _keys(schema, details["loc"][:-1]) - node.children.keys()
             yield path, f"unknown key{did_you_mean(str(path[-1]), free)}"
         else:
+            if details["type"] == "union_tag_invalid":
+                path = (*path, _discriminator(details))
             yield path, _message(details, path)
 
 
@@ -54,9 +56,10 @@ def _message(details: ErrorDetails, path: Path) -> str:
     if kind == "literal_error":
         return f"{shown} is none of {context['expected']}{_near(value, context['expected'])}"
     if kind == "union_tag_not_found":
-        return f"is missing the key {context['discriminator']}"
+        return f"is missing the key {_discriminator(details)}"
     if kind == "union_tag_invalid":
-        return f"{context['discriminator']}: '{context['tag']}' is none of {context['expected_tags']}"
+        tags = context["expected_tags"]
+        return f"'{context['tag']}' is none of {tags}{_near(context['tag'], tags)}"
     if kind == "value_error":
         return str(context["error"]) if is_secretive(path) else f"{shown}: {context['error']}"
     if kind == "ip_any_network":
@@ -81,6 +84,10 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "less_than_equal": lambda context: f"is above {context['le']}",
     "too_short": lambda context: f"needs at least {context['min_length']}",
 }
+
+
+def _discriminator(details: ErrorDetails) -> str:
+    return str(details["ctx"]["discriminator"]).strip("'")
 
 
 def _not_a_network(value: Any, shown: str) -> str:
@@ -115,14 +122,11 @@ def _keys(schema: Schema, loc: tuple[str | int, ...]) -> set[str]:
 
 
 def _step(schema: Schema, here: Schema, part: str | int) -> Schema:
-    if isinstance(part, int):
-        found: Schema = here.get("items", {})
-        return found
     variants: Mapping[str, str] = here.get("discriminator", {}).get("mapping", {})
     if part in variants:
-        return {"$ref": variants[part]}
-    found = here.get("properties", {}).get(part, {})
-    return found
+        return {"$ref": variants[str(part)]}
+    inside = here.get("items", {}) if isinstance(part, int) else here.get("properties", {}).get(part, {})
+    return cast(Schema, inside)
 
 
 def _resolve(schema: Schema, here: Schema) -> Schema:

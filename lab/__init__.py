@@ -28,6 +28,9 @@ State of an instance: $QIANYUN_LAB_STATE (default /var/lib/qianyun-lab) / NAME:
 SSH: user root, key only. MariaDB accounts: `migrator` on db-1 (reads everything, may freeze with SET
 GLOBAL read_only), `migrator` on db-2 (everything), `shop_app` on both (the application's; also the
 definer of the views and routines). Application users: shop on web-1, orders on app-1, share on file-1.
+A host whose first process died is raised anew by the next `up`, in its first state; the cloud keeps its
+state in memory. The regions cn-north-1, cn-northwest-1 and us-east-1 are awake in it; the keys are any.
+
 Services are started with `service NAME start`: ssh, nginx, php8.2-fpm (Debian 12), tomcat10, mariadb.
 `apt-get install` works on every host from the local repository at /opt/packages; lab/recipe/packages.txt
 lists what it was made for. Only net.* sysctls can be set: the others belong to the machine.

@@ -8,8 +8,8 @@ first read would otherwise create default networks and look like a write.
 import hashlib
 import json
 import os
-import re
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from moto.backends import get_backend
@@ -19,9 +19,13 @@ from werkzeug.serving import run_simple
 
 SERVICES = ("ec2", "s3", "route53", "secretsmanager", "backup", "sts", "iam", "kms")
 GLOBAL_SERVICES = ("s3", "route53", "iam", "sts")
-REGIONS = ("cn-north-1", "cn-northwest-1")
-VOLATILE = frozenset({"last_used", "last_used_date", "last_used_region", "last_accessed_date"})
+REGIONS = ("cn-north-1", "cn-northwest-1", "us-east-1")  # the last: moto looks there unasked
+VOLATILE = frozenset(
+    {"last_used", "last_used_date", "last_used_region", "last_accessed_date"}
+    | {"_tick", "_time_progressed", "_pagination_tokens"}
+)
 """Attributes that a read changes, in moto as in the cloud."""
+PLAIN_MODULES = ("datetime", "decimal", "enum", "ipaddress", "uuid")
 
 
 def regions() -> list[str]:
@@ -72,13 +76,13 @@ class Walk:
             return f"see {self.met[id(thing)]}"
         self.met[id(thing)] = len(self.met)
         self.kept.append(thing)  # its id stays its own until the walk is over
-        if isinstance(thing, dict):
+        if isinstance(thing, Mapping):
             return [
                 [self.value(key), self.value(item)]
                 for key, item in list(thing.items())
                 if key not in VOLATILE
             ]
-        if isinstance(thing, list | tuple):
+        if isinstance(thing, list | tuple | deque):
             return [self.value(item) for item in list(thing)]
         if isinstance(thing, set | frozenset):
             return sorted(json.dumps(self.value(item), sort_keys=True) for item in thing)
@@ -88,11 +92,7 @@ class Walk:
         """Walk an object of moto's by its attributes; of a stored S3 object, its content too."""
         kind = type(thing)
         if not kind.__module__.startswith("moto."):
-            return (
-                re.sub(r" at 0x[0-9a-f]+", "", repr(thing))
-                if kind.__module__ == "datetime"
-                else kind.__name__
-            )
+            return repr(thing) if kind.__module__ in PLAIN_MODULES else kind.__name__
         found = {"": kind.__name__}
         for name, item in sorted(vars(thing).items()):
             if name not in VOLATILE and not callable(item):

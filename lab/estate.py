@@ -12,7 +12,7 @@ from typing import Any
 from lab import access, image, network, processes
 from lab.errors import LabFailed
 from lab.hosts import start
-from lab.machine import require
+from lab.machine import require, require_root
 from lab.plan import Estate, Host, estate, state_root
 
 __all__ = ["Estate", "down", "estate", "reset", "secrets", "status", "up"]
@@ -52,19 +52,19 @@ def raise_hosts(wanted: Estate, built: Path) -> None:
 def down(name: str = "demo", purge: bool = False) -> None:
     """End every process of an instance and remove its network and state; `purge` removes the image too.
 
-    Works on whatever a killed `up` left, and on nothing at all.
+    Works on whatever a killed `up` left, and on nothing at all. Raises: LabFailed if `purge` would take
+    the image from under another instance.
     """
+    require_root()
     wanted = estate(name)
+    if state_root().exists():
+        with only_one(wanted):
+            lower(wanted)
+            shutil.rmtree(wanted.root)
+        if not any(path.is_dir() for path in state_root().iterdir()):
+            shutil.rmtree(state_root())
     if purge:
-        with image.only_build():
-            shutil.rmtree(image.cache())
-    if not state_root().exists():
-        return
-    with only_one(wanted):
-        lower(wanted)
-        shutil.rmtree(wanted.root, ignore_errors=False) if wanted.root.exists() else None
-    if not any(path.is_dir() for path in state_root().iterdir()):
-        shutil.rmtree(state_root())
+        image.forget_all()
 
 
 def lower(wanted: Estate) -> None:
@@ -93,6 +93,7 @@ def secrets(name: str = "demo") -> Path:
 
 def status(name: str = "demo") -> dict[str, Any]:
     """Look at an instance. Shape: {"name", "network", "state", "hosts": [{"name", "address", ...}]}."""
+    require_root()
     wanted = estate(name)
     pids = processes.first_processes(wanted)
     with ThreadPoolExecutor(max_workers=len(wanted.hosts)) as pool:

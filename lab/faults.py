@@ -6,10 +6,10 @@ change_host_key  restore_host_key   the host's identity
 fill_disk      free_disk            the target disk at /data
 """
 
+import os
 from pathlib import Path
 
 from lab import network
-from lab.commands import run
 from lab.errors import LabFailed
 from lab.plan import Estate
 from lab.processes import inside, pid_of
@@ -43,7 +43,15 @@ def kill_service(estate: Estate, host: str, service: str) -> None:
     """
     if service not in PATTERNS:
         raise LabFailed(f"no service {service!r} to kill; there are {', '.join(PATTERNS)}")
-    inside(estate, host, ["pkill", "-KILL", "-f", PATTERNS[service]])
+    pattern = PATTERNS[service]
+    inside(estate, host, ["pkill", "-KILL", "-f", pattern])
+    gone = 'for i in $(seq 100); do pgrep -f "$0" >/dev/null || exit 0; sleep 0.1; done; exit 1'
+    inside(estate, host, ["sh", "-c", gone.replace("$0", bracketed(pattern))])
+
+
+def bracketed(pattern: str) -> str:
+    """Write a pattern so that the shell that carries it does not match it."""
+    return "|".join(f"{part[:-1]}[{part[-1]}]" for part in pattern.split("|"))
 
 
 def start_service(estate: Estate, host: str, service: str) -> None:
@@ -86,8 +94,9 @@ def fill_disk(estate: Estate, host: str, left_kb: int = 0) -> None:
     """Fill the host's disk but for `left_kb`."""
     where = disk(estate, host)
     free_disk(estate, host)
-    free_kb = int(run(["df", "--output=avail", "-k", str(where)]).split()[-1])
-    run(["fallocate", "-l", f"{free_kb - left_kb}K", str(where / FILLER)])
+    facts = os.statvfs(where)
+    with (where / FILLER).open("wb") as filler:
+        os.posix_fallocate(filler.fileno(), 0, facts.f_bavail * facts.f_frsize - left_kb * 1024)
 
 
 def free_disk(estate: Estate, host: str) -> None:

@@ -26,6 +26,8 @@ BASE_PACKAGES = (
 )
 NAMESPACES = ("--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--propagation", "private")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CONFINED = ["setpriv", "--pdeathsig", "KILL", "unshare", *NAMESPACES]
+"""Runs a command whose processes and mounts all end with this one, even when it is killed."""
 KEEP_IMAGES = 2
 
 
@@ -39,7 +41,7 @@ def digest() -> str:
     seen = hashlib.sha256(f"{codename()} {BASE_PACKAGES}".encode())
     for path in sorted([*RECIPE.rglob("*"), Path(share.__file__)]):
         if path.is_file():
-            seen.update(path.name.encode() + path.read_bytes())
+            seen.update(f"{path.relative_to(RECIPE.parent)} ".encode() + path.read_bytes())
     return seen.hexdigest()[:16]
 
 
@@ -94,7 +96,8 @@ def build_base(work: Path) -> None:
     packages.mkdir()
     first = mirrors()[0]
     options = [f"--include={BASE_PACKAGES}", f"--components={','.join(first.components)}"]
-    run(["debootstrap", "--variant=minbase", *options, first.suite, str(base), first.url], timeout_s=600)
+    strap = ["debootstrap", "--variant=minbase", *options, first.suite, str(base), first.url]
+    run([*CONFINED, *strap], timeout_s=600)
     (base / "etc/apt/sources.list").write_text("".join(f"{m.line()}\n" for m in mirrors()))
     acquire = [line for line in run(["apt-config", "dump"]).splitlines() if line.startswith("Acquire::")]
     (base / "etc/apt/apt.conf.d/00machine").write_text("\n".join(acquire) + "\n")
@@ -103,12 +106,20 @@ def build_base(work: Path) -> None:
     shutil.copyfile("/etc/resolv.conf", base / "etc/resolv.conf")
     shutil.copyfile("/etc/hosts", base / "etc/hosts")
     with recipe_in(base):
-        run(["chroot", str(base), "sh", "/opt/recipe/base/install.sh"], env=clean_env(), timeout_s=900)
+        run(
+            [*CONFINED, "chroot", str(base), "sh", "/opt/recipe/base/install.sh"],
+            env=clean_env(),
+            timeout_s=900,
+        )
         for path in list(fetched.iterdir()):
             shutil.move(path, packages / path.name)
         fetched.rmdir()
         shutil.copytree(packages, base / "opt/packages")
-        run(["chroot", str(base), "sh", "/opt/recipe/base/finish.sh"], env=clean_env(), timeout_s=300)
+        run(
+            [*CONFINED, "chroot", str(base), "sh", "/opt/recipe/base/finish.sh"],
+            env=clean_env(),
+            timeout_s=300,
+        )
         shutil.rmtree(base / "opt/packages")
         (base / "opt/packages").mkdir()
 
@@ -186,6 +197,18 @@ def forget_old_images(newest: Path) -> None:
     for old in sorted(images, key=lambda p: p.stat().st_mtime, reverse=True)[KEEP_IMAGES - 1 :]:
         if old not in in_use:
             shutil.rmtree(old)
+
+
+def forget_all() -> None:
+    """Remove every image. Raises: LabFailed while a host stands on one of them."""
+    with only_build():
+        if used := {image for image in mounted_images() if Path(image).parent == cache()}:
+            raise LabFailed(
+                f"{', '.join(sorted(used))} is in use by another instance",
+                why="Its hosts read their files from there.",
+                next_command="python -m lab down --name NAME",
+            )
+        shutil.rmtree(cache())
 
 
 def mounted_images() -> Iterator[str]:

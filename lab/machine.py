@@ -1,9 +1,11 @@
 """What the machine must have: Linux, root, overlay file systems, a few tools, a package mirror."""
 
+import importlib.util
 import os
 import platform
 import re
 import shutil
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ TOOLS = {
     "mount": "mount",
     "ssh-keygen": "openssh-client",
 }
+MODULES = ("moto", "flask", "aiosmtpd")
 APT = Path("/etc/apt")
 
 
@@ -35,10 +38,10 @@ class Mirror:
         return f"deb {self.url} {self.suite} {' '.join(self.components)}"
 
 
-def require(state: Path) -> None:
-    """Make sure the estate can run here, installing missing Debian tools where apt is at hand.
+def require_root() -> None:
+    """Make sure that what is read here can be believed: only root sees other processes' marks.
 
-    Raises: LabUnavailable, saying what is missing and what to type next.
+    Raises: LabUnavailable, saying what is missing.
     """
     if platform.system() != "Linux":
         raise LabUnavailable(
@@ -51,8 +54,21 @@ def require(state: Path) -> None:
             why="Namespaces, overlay mounts and a bridge are made by root alone.",
             next_command="sudo make demo",
         )
-    missing = sorted({package for tool, package in TOOLS.items() if not shutil.which(tool)})
-    if missing:
+
+
+def require(state: Path) -> None:
+    """Make sure the estate can run here, installing missing Debian tools where apt is at hand.
+
+    Raises: LabUnavailable, saying what is missing and what to type next.
+    """
+    require_root()
+    if missing := [module for module in MODULES if not importlib.util.find_spec(module)]:
+        raise LabUnavailable(
+            f"the Python packages {', '.join(missing)} are not installed",
+            why="They are the estate's cloud and mailbox.",
+            next_command=f"{sys.executable} -m pip install -e '.[lab]'",
+        )
+    if missing := sorted({package for tool, package in TOOLS.items() if not shutil.which(tool)}):
         install(missing)
     probe(state)
 
@@ -80,7 +96,14 @@ def install(packages: list[str]) -> None:
 
 def probe(state: Path) -> None:
     """Try an overlay on the state directory inside new namespaces. Raises: LabUnavailable."""
-    state.mkdir(parents=True, exist_ok=True)
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabUnavailable(
+            f"{state} cannot be made: {error.strerror}",
+            why="The instances' files lie there.",
+            next_command="QIANYUN_LAB_STATE=/path/on/ext4 make demo",
+        ) from error
     spaces = ("--mount", "--net", "--pid", "--uts", "--ipc")
     script = 'cd "$1" && mkdir l u w m && mount -t overlay lab -o lowerdir=l,upperdir=u,workdir=w m'
     with tempfile.TemporaryDirectory(dir=state, prefix=".probe-") as place:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab.errors import LabFailed
+from lab.machine import require_root
 from lab.plan import Estate, Host, estate
 from lab.processes import first_processes, inside
 from lab.tree import digest_tree
@@ -50,6 +51,7 @@ def snapshot(name: str = "demo") -> dict[str, str]:
 
     Raises: LabFailed if a host is down: a world that cannot be read is not an unchanged one.
     """
+    require_root()
     wanted = estate(name)
     pids = first_processes(wanted)
     if missing := [host.name for host in wanted.hosts if host.name not in pids]:

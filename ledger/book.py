@@ -234,10 +234,11 @@ class Ledger(LedgerReader):
     def _refuse_broken_end(self) -> None:
         with self._store.read() as connection:
             last = views.last_entry(connection)
-            seq, _ = head = views.head_of(connection)
-        if (last and (last.seq, last.hash) != head) or (not last and seq):
+            head = views.head_of(connection)
+        if head is None or (last and (last.seq, last.hash) != head) or (not last and head[0]):
             raise LedgerMismatch(
-                f"{self.address} ends at entry {last.seq if last else 0}, its head says {seq}",
+                f"{self.address} ends at entry {last.seq if last else 0}, "
+                f"its head says {head[0] if head else 'nothing'}",
                 why="Records are missing or were changed: going on would bury that. Restore a whole copy.",
                 next_command="qianyun ledger verify",
             )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ Json: TypeAlias = Any
 """None, bool, int, float, str, list or str-keyed dict, nested."""
 
 FORMAT = 1
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Kind(StrEnum):
@@ -88,9 +90,10 @@ class Entry:
             seq=seq,
             at_utc=utc_text(datetime.now(UTC)),
             kind=draft.kind.value,
-            run_id=_storable(redact(draft.run_id)),
-            step=_storable(redact(draft.step)),
-            subject=_storable(redact(draft.subject)),
+            # Names from the inventory, which refuses secrets; masked, a step would not be found again.
+            run_id=_storable(draft.run_id),
+            step=_storable(draft.step),
+            subject=_storable(draft.subject),
             payload=json_text(scrubbed(draft.payload)),
             prev_hash=prev_hash,
             hash="",
@@ -130,7 +133,13 @@ def scrubbed(value: Json) -> Json:
 
     String by string: in the finished JSON text a secret with quotes would be escaped and slip through.
     """
-    return _mapped(value, redact)
+    return _mapped(value, _masked)
+
+
+def _masked(text: str) -> str:
+    masked = redact(text)
+    # A digest may contain a short secret by chance; masked, its evidence would be lost.
+    return text if masked != text and DIGEST.fullmatch(text) else masked
 
 
 def refuse_secrets(value: Json, what: str) -> None:

@@ -3,14 +3,11 @@
 import hashlib
 import json
 import os
-import re
 import tempfile
 from pathlib import Path
 
 from core.errors import ApplyFailed, Unreadable
-from ledger.entry import Json, json_text, scrubbed
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+from ledger.entry import DIGEST, Json, json_text, scrubbed
 
 
 class EvidenceStore:
@@ -21,7 +18,7 @@ class EvidenceStore:
         self._stored: set[str] = set()
 
     def path(self, digest: str) -> Path:
-        if not _DIGEST.fullmatch(digest):
+        if not DIGEST.fullmatch(digest):
             raise Unreadable(f"{digest!r} is no evidence digest (64 hexadecimal digits)")
         return self.folder / digest[:2] / f"{digest}.json"
 

@@ -6,11 +6,12 @@ import hashlib
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from core.errors import Refused, Unreadable
 from ledger.engine import readable
@@ -60,12 +61,16 @@ def server_lock(engine: Engine, project: str, who: str) -> Iterator[None]:
             connection.execute(_NAME, {"name": _holder(who).encode("ascii", "replace").decode()[:63]})
         yield
     finally:
-        # Closing the session frees the lock; it must not go back to the pool with our name on it.
+        # Closing the session frees the lock, but only once the server notices: so say it before. Where the
+        # session is lost, so is the lock. The session must not go back to the pool with our name on it.
+        with suppress(DBAPIError):
+            connection.execute(_FREE)
         connection.invalidate()
         connection.close()
 
 
 _TRY = text("SELECT pg_try_advisory_lock(:ours, :project)")
+_FREE = text("SELECT pg_advisory_unlock_all()")
 _NAME = text("SELECT set_config('application_name', :name, false)")
 _WHO = text(
     "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "

@@ -24,9 +24,9 @@ class LedgerReader:
     def __init__(self, engine: Engine, home: Path) -> None:
         with readable(engine.url), engine.connect() as connection:
             self.project = views.project_of(connection)
-        self.home = home
+        self.home = home.absolute()
         self._store = Store(engine)
-        self._evidence = EvidenceStore(home / "evidence")
+        self._evidence = EvidenceStore(self.home / "evidence")
 
     @property
     def address(self) -> str:

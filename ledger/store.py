@@ -44,6 +44,9 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        # One snapshot for all statements of a view; SQLite's transactions are such by themselves.
+        snapshot = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+        self._reading = engine.execution_options(**snapshot)
         self._waiting: deque[_Ticket] = deque()
         self._writing = threading.Lock()
         self._connection: Connection | None = None
@@ -72,7 +75,7 @@ class Store:
 
         Raises: errors.Unreadable
         """
-        with readable(self.engine.url), self.engine.connect() as connection:
+        with readable(self.engine.url), self._reading.connect() as connection:
             yield connection
 
     def close(self) -> None:

@@ -60,7 +60,7 @@ class _Walk:
     head_hash: str = ""
 
     def run(self) -> None:
-        head_seq, self.head_hash = views.head_of(self.connection)
+        head = views.head_of(self.connection)
         previous = (0, self._genesis())
         misfits: list[Entry] = []
         gaps: list[int] = []
@@ -80,7 +80,7 @@ class _Walk:
             for digest in _named_evidence(entry):
                 named.setdefault(digest, entry.seq)
         self._place(misfits, gaps)
-        self._check_end(previous, head_seq)
+        self._check_end(previous, head)
         for digest in sorted(noted):
             self._fault(0, f"the head {digest}, noted earlier, is no longer in the chain")
         for digest, seq in named.items():
@@ -111,7 +111,11 @@ class _Walk:
         for seq in gaps:
             self._fault(seq, "is missing: it was deleted")
 
-    def _check_end(self, last: tuple[int, str], head_seq: int) -> None:
+    def _check_end(self, last: tuple[int, str], head: tuple[int, str] | None) -> None:
+        if head is None:
+            self._fault(0, "the ledger has lost its head: whether its end was cut off cannot be told")
+            return
+        head_seq, self.head_hash = head
         if last[0] < head_seq:
             self._fault(
                 last[0] + 1,
@@ -127,7 +131,10 @@ class _Walk:
         if self.connection.dialect.name == "sqlite":
             query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
         else:
-            query = "SELECT tgname FROM pg_trigger WHERE tgenabled <> 'D'"
+            query = (
+                "SELECT tgname FROM pg_trigger WHERE tgenabled <> 'D' "
+                "AND tgrelid IN ('entries'::regclass, 'setup'::regclass, 'head'::regclass)"
+            )
         standing = set(self.connection.execute(text(query)).scalars())
         for name in TRIGGERS:
             if name not in standing:

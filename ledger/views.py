@@ -32,9 +32,9 @@ def project_of(connection: Connection) -> str:
     return str(project)
 
 
-def head_of(connection: Connection) -> tuple[int, str]:
+def head_of(connection: Connection) -> tuple[int, str] | None:
     row = connection.execute(select(head.c.seq, head.c.hash)).one_or_none()
-    return (0, "") if row is None else (row.seq, row.hash)
+    return None if row is None else (row.seq, row.hash)
 
 
 def last_entry(connection: Connection) -> Entry | None:

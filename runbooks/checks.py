@@ -102,7 +102,7 @@ def window_sum(inventory: Inventory, record: Record) -> WindowSum:
 
 
 def cutover_schedule(record: Record) -> dict[str, tuple[float, float]]:
-    """For each cutover step when it starts and ends at the latest expected, seconds after the window opens."""
+    """When each cutover step starts and ends at the latest expected, in seconds after the window opens."""
     steps: dict[str, StepLine] = {step.key: step for step in record.phase("cutover")}
     schedule: dict[str, tuple[float, float]] = {}
     for key, step in steps.items():

@@ -1,7 +1,7 @@
 """What a document says, before any format: sections of texts and tables, filled from templates that are data.
 
 A template is YAML. Its texts are Jinja with StrictUndefined, so a gap is an error and never an empty
-cell; a table names a list of rows and the key of each column.
+cell. A table names a list of rows (`rows`) and the key of each column, or holds its `lines` itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,8 @@ from jinja2 import Environment, StrictUndefined
 
 _TEMPLATES = Path(__file__).with_name("templates")
 # Nothing is escaped here: the writers put texts into Office files through libraries that escape.
-_JINJA = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
+_JINJA = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)
+_HTML = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True)
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ def fill_text(template: str, context: Mapping[str, Any]) -> str:
     return _text((_TEMPLATES / template).read_text(encoding="utf-8"), context)
 
 
+def fill_html(template: str, context: Mapping[str, Any]) -> str:
+    """An HTML template filled with `context`, every value escaped."""
+    return _HTML.from_string((_TEMPLATES / template).read_text(encoding="utf-8")).render(context).strip()
+
+
 def _section(entry: Mapping[str, Any], context: Mapping[str, Any]) -> Section:
     return Section(
         _text(entry["title"], context),
@@ -103,6 +109,8 @@ def _block(entry: Mapping[str, Any], context: Mapping[str, Any]) -> Block:
         return Drawing(entry["drawing"])
     if "rows" in entry:
         return _table(entry, context)
+    if "lines" in entry:
+        return _fixed_table(entry, context)
     style = next(iter(entry))
     return Text(_text(entry[style], context), style)
 
@@ -115,6 +123,12 @@ def _table(entry: Mapping[str, Any], context: Mapping[str, Any]) -> Block:
     keys = [key for _, key, _ in entry["columns"]]
     cells = tuple(tuple(str(row[key]) for key in keys) for row in rows)
     return Table(columns, cells, _text(entry.get("title", ""), context))
+
+
+def _fixed_table(entry: Mapping[str, Any], context: Mapping[str, Any]) -> Table:
+    columns = tuple(Column(title, float(weight)) for title, weight in entry["columns"])
+    lines = tuple(tuple(_text(str(cell), context) for cell in line) for line in entry["lines"])
+    return Table(columns, lines, _text(entry.get("title", ""), context))
 
 
 def _text(template: str, context: Mapping[str, Any]) -> str:

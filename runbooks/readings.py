@@ -1,13 +1,18 @@
 """Facts as people read them: any facts document flattened to lines, and the search for a named value."""
 
+import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from core.secret import redact
 from runbooks import words
 
 LONGEST_LIST = 8
 UNREAD = "未采集"
-_SECRET_WORDS = ("password", "passwd", "secret", "private_key", "access_key", "token")
+LARGEST_MAPPING = 24
+LONGEST_TEXT = 160
+_SECRET_NAME = re.compile(r"(^|_)(password|passwd|secret|private_key|access_key|token)$", re.IGNORECASE)
 
 
 def lines(facts: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -16,7 +21,9 @@ def lines(facts: Any, path: str = "") -> Iterator[tuple[str, str]]:
         if facts.keys() == {"absent"}:
             yield path, "不存在"
         elif facts.keys() == {"unreadable"}:
-            yield path, f"无法读取:{facts['unreadable']}"
+            yield path, f"无法读取：{facts['unreadable']}"
+        elif len(facts) > LARGEST_MAPPING:
+            yield path, f"共 {len(facts)} 项"
         else:
             for name, value in facts.items():
                 yield from lines(value, f"{path}.{name}".lstrip("."))
@@ -42,11 +49,12 @@ def find(facts: Any, names: Sequence[str]) -> str:
 
 
 def secret_paths(facts: Any) -> list[str]:
-    """Paths whose name says that a secret stands there."""
+    """Paths where a secret stands: by their name, or because this process knows the value."""
     return [
         path
         for path, text in lines(facts)
-        if text and any(word in path.rpartition(".")[2].lower() for word in _SECRET_WORDS)
+        if text not in ("", words.NONE)
+        and (_SECRET_NAME.search(path.rpartition(".")[2]) or redact(text) != text)
     ]
 
 
@@ -60,7 +68,10 @@ def plain(path: str, value: Any) -> str:
         return words.size(float(value))
     if isinstance(value, int) and path.endswith("_kib"):
         return words.size(value * 1024.0)
-    return str(value)
+    text = str(value)
+    if len(text) > LONGEST_TEXT:
+        return f"{len(text)} 字符，sha256 {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return text
 
 
 def _list_text(texts: list[str]) -> str:

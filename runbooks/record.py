@@ -91,17 +91,6 @@ class Approved:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeliverableLine:
-    """A version of a deliverable; `mailed_sha256` where what is sent differs (the encrypted index)."""
-
-    kind: str
-    version: int
-    sha256: str
-    status: str
-    mailed_sha256: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Issue:
     """Something left open, with who deals with it until when."""
 
@@ -127,7 +116,6 @@ class Record:
     discovery: tuple[Reading, ...] = ()
     readings: tuple[Reading, ...] = ()
     approvals: tuple[Approved, ...] = ()
-    deliverables: tuple[DeliverableLine, ...] = ()
     issues: tuple[Issue, ...] = ()
     rollback_evidence: str = ""
 

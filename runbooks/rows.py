@@ -5,15 +5,10 @@ from typing import Any
 from inventory.model import Inventory
 from inventory.project import Contact
 from runbooks import words
-from runbooks.readings import UNREAD, find
+from runbooks.readings import UNREAD, find, plain
 from runbooks.record import Record, StepLine
 
 Row = dict[str, Any]
-
-OPERATING_SYSTEM = ("os", "operating_system", "pretty_name", "distribution", "os_name")
-CPUS = ("cpus", "cpu_count", "vcpus", "processors", "cpu")
-MEMORY = ("memory_bytes", "memory_kib", "mem_total_bytes", "memory_total_bytes", "memory_mib", "memory")
-KERNEL = ("kernel", "kernel_release")
 
 
 def scope(inventory: Inventory) -> list[Row]:
@@ -27,7 +22,7 @@ def scope(inventory: Inventory) -> list[Row]:
             "target": "、".join(item.target) or words.NONE,
             "method": words.METHODS[item.method],
             "wave": item.wave if item.in_scope else words.NONE,
-            "reason": item.reason or ("迁移列表(合同附件)" if item.in_scope else words.NONE),
+            "reason": item.reason or ("迁移列表（合同附件）" if item.in_scope else words.NONE),
         }
         for item in listed
     ]
@@ -35,7 +30,7 @@ def scope(inventory: Inventory) -> list[Row]:
         ("迁移列表以外的应用与数据", "服务协议 2.2"),
         ("应用改造、表结构改造", "服务协议 2.2"),
         ("非 IT 硬件的搬迁与变更", "服务协议 2.2"),
-        ("第三方商业软件许可(由甲方提供)", "服务协议 2.2"),
+        ("第三方商业软件许可（由甲方提供）", "服务协议 2.2"),
     )
     blank = {
         "kind": "通用",
@@ -112,16 +107,31 @@ def hosts(inventory: Inventory, record: Record) -> list[Row]:
                 "name": host.name,
                 "description": host.description or words.NONE,
                 "address": host.ssh.address,
-                "os": find(facts, OPERATING_SYSTEM),
-                "cpus": find(facts, CPUS),
-                "memory": find(facts, MEMORY),
-                "kernel": find(facts, KERNEL),
+                "os": operating_system(facts),
+                "cpus": find(facts, ("cpu_count",)),
+                "memory": find(facts, ("memory_bytes",)),
+                "disks": _disks(facts),
                 "measured": reading is not None,
                 "at": words.moment(reading.taken_at) if reading else UNREAD,
                 "evidence": short(reading.evidence) if reading else words.NONE,
             }
         )
     return rows
+
+
+def operating_system(facts: Any) -> str:
+    found = facts.get("operating_system") if isinstance(facts, dict) else None
+    if not isinstance(found, dict) or "name" not in found:
+        return UNREAD
+    return f"{found['name']} {found.get('version', '')}".strip()
+
+
+def _disks(facts: Any) -> str:
+    disks = facts.get("disks") if isinstance(facts, dict) else None
+    if not isinstance(disks, list):
+        return UNREAD
+    sizes = [f"{d['mount']} {plain('size_bytes', d['size_bytes'])}" for d in disks if "mount" in d]
+    return "、".join(sizes[:3]) + (f" 等 {len(sizes)} 个" if len(sizes) > 3 else "") or words.NONE
 
 
 def command(inventory: Inventory, record: Record, step: StepLine) -> str:

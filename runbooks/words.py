@@ -1,6 +1,6 @@
 """The customer's language for our terms, and how times, durations and sizes are written."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from inventory.calendar import SHANGHAI
 from inventory.project import Party, Project
@@ -16,6 +16,18 @@ PHASES = {
     "testing": "测试及调整",
     "cutover": "切换割接",
     "acceptance": "项目验收",
+}
+SHORT_PHASES = {
+    "discovery": "调研",
+    "network": "网络",
+    "environment": "环境",
+    "applications": "应用",
+    "databases": "数据库",
+    "files": "文件",
+    "security": "安全",
+    "testing": "测试",
+    "cutover": "割接",
+    "acceptance": "验收",
 }
 STATES = {
     "Rehearsed": "已预演",
@@ -70,3 +82,7 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
+
+
+def local_date(time: datetime) -> date:
+    return time.astimezone(SHANGHAI).date()

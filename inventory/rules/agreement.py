@@ -1,6 +1,7 @@
 """The agreement: who may decide, until when, and where data may be."""
 
 from collections.abc import Iterator
+from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from inventory.draft import Draft, Finding, did_you_mean
@@ -42,7 +43,7 @@ def times_in_order(draft: Draft) -> Iterator[Finding]:
         yield Finding(PROJECT, ("contract", "ends_on"), message)
     if window.end <= window.start:
         yield Finding(PROJECT, ("window", "end"), f"{window.end} is not after the start {window.start}")
-    if window.timezone not in available_timezones():
+    if window.timezone not in _time_zones():
         return
     zone = ZoneInfo(window.timezone)
     first, last = window.start.astimezone(zone).date(), window.end.astimezone(zone).date()
@@ -58,7 +59,7 @@ def times_in_order(draft: Draft) -> Iterator[Finding]:
 
 
 def known_time_zones(draft: Draft) -> Iterator[Finding]:
-    known = available_timezones()
+    known = _time_zones()
     if draft.project is not None and draft.project.window.timezone not in known:
         yield _unknown_zone(PROJECT, ("window", "timezone"), draft.project.window.timezone, known)
     if draft.targets is not None:
@@ -67,8 +68,8 @@ def known_time_zones(draft: Draft) -> Iterator[Finding]:
                 yield _unknown_zone(TARGETS, (*path, "timezone"), server.timezone, known)
 
 
-def _unknown_zone(file: str, path: tuple[str | int, ...], zone: str, known: set[str]) -> Finding:
-    near = [name for name in known if name[:1].lower() == zone[:1].lower()]
+def _unknown_zone(file: str, path: tuple[str | int, ...], zone: str, known: frozenset[str]) -> Finding:
+    near = [name for name in known if name[:2].lower() == zone[:2].lower()]
     return Finding(file, path, f"{zone!r} is no time zone{did_you_mean(zone, near)}")
 
 
@@ -84,6 +85,11 @@ def regions_in_the_mainland(draft: Draft) -> Iterator[Finding]:
             known = ", ".join(sorted(MAINLAND_REGIONS))
             message = f"{region!r} is not known as a region in mainland China ({known})"
             yield Finding(PROJECT, ("residency", "allowed_regions", index), message)
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 RULES = (

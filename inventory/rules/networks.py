@@ -104,8 +104,7 @@ def _inside(inner: _AnyNetwork, outer: _AnyNetwork) -> bool:
 
 
 def _overlap(one: _AnyNetwork, other: _AnyNetwork) -> bool:
-    # Both are known to be of one version where `overlaps` is called: it refuses to compare v4 with v6.
-    return one.version == other.version and one.overlaps(other)  # type: ignore[arg-type]
+    return one.version == other.version and one.overlaps(other)
 
 
 def _by_address(entry: tuple[Path, Subnet]) -> tuple[int, int]:

@@ -8,9 +8,23 @@ from inventory.draft import Draft, Finding
 from inventory.files import SOURCES, TARGETS
 from inventory.yaml_lines import Path
 
-_SYSTEM = frozenset(
-    "/ /bin /boot /dev /etc /home /lib /lib64 /opt /proc /root /run /sbin /sys /tmp /usr /var /var/lib".split()
+_TOP = (
+    "bin",
+    "boot",
+    "dev",
+    "etc",
+    "home",
+    "lib",
+    "lib64",
+    "opt",
+    "proc",
+    "root",
+    "run",
+    "sbin",
+    "sys",
+    "usr",
 )
+_SYSTEM = frozenset({"/", "/tmp", "/var", "/var/lib", *(f"/{name}" for name in _TOP)})
 
 
 def plain_paths(draft: Draft) -> Iterator[Finding]:

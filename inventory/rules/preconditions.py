@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from inventory.draft import Draft, Finding
-from inventory.files import PRECONDITIONS
+from inventory.files import PRECONDITIONS, PROJECT
 from inventory.migration import PRECONDITIONS as KINDS
 from inventory.migration import Precondition
 from inventory.preconditions import NEVER_WAIVED
@@ -18,20 +18,18 @@ def _each(draft: Draft) -> Iterator[tuple[Path, Precondition]]:
 
 
 def none_is_missing(draft: Draft) -> Iterator[Finding]:
-    if draft.preconditions is None and PRECONDITIONS not in draft.nodes:
-        return
     recorded = {kind for _, kind in draft.named(PRECONDITIONS, "preconditions", key="kind")}
-    complete = {(PRECONDITIONS, ("preconditions",))}.isdisjoint(draft.kept)
+    if draft.preconditions is None or not recorded <= set(KINDS):
+        return  # a record with a mistyped kind may be the one that seems to be missing
     for kind in KINDS:
-        # A faulty record may be the one that seems to be missing.
-        if kind not in recorded and draft.preconditions is not None and complete:
+        if kind not in recorded:
             yield Finding(PRECONDITIONS, ("preconditions",), f"the precondition {kind!r} is missing")
 
 
 def confirmed_by_somebody_known(draft: Draft) -> Iterator[Finding]:
     if draft.project is None:
         return
-    contacts = {mail.lower() for _, mail in draft.named("project.yaml", "contacts", key="mail")}
+    contacts = {mail.lower() for _, mail in draft.named(PROJECT, "contacts", key="mail")}
     for path, record in _each(draft):
         if record.confirmed_by.lower() not in contacts:
             message = f"{record.confirmed_by} is no contact of the project"

@@ -20,15 +20,15 @@ def every_source_is_listed(draft: Draft) -> Iterator[Finding]:
     """What stands neither in nor out of scope is what people quarrel about afterwards."""
     if MIGRATION_LIST not in draft.nodes:
         return
-    kinds = [kind for _, kind in draft.named(MIGRATION_LIST, "items", key="kind")]
-    names = [name for _, name in draft.named(MIGRATION_LIST, "items")]
-    listed = set(zip(kinds, names, strict=True)) if len(kinds) == len(names) else None
+    kinds = {path[1]: kind for path, kind in draft.named(MIGRATION_LIST, "items", key="kind")}
+    listed = {(kinds.get(path[1]), name) for path, name in draft.named(MIGRATION_LIST, "items")}
+    # Where the kind itself is faulty, the name alone must do.
+    unclear = {name for kind, name in listed if kind not in dict(_LISTS)}
     for kind, section in _LISTS:
         for path, name in draft.named(SOURCES, section):
-            if name not in names if listed is None else (kind, name) not in listed:
-                message = (
-                    f"the {kind.replace('_', ' ')} {name!r} is not on the migration list, in or out of scope"
-                )
+            if (kind, name) not in listed and name not in unclear:
+                what = kind.replace("_", " ")
+                message = f"the {what} {name!r} is not on the migration list, in or out of scope"
                 yield Finding(SOURCES, path, message)
 
 
@@ -118,7 +118,7 @@ def tests_of_what_is_in_scope(draft: Draft) -> Iterator[Finding]:
         if not item.in_scope:
             yield Finding(TESTS, (*path, "item"), f"{item.name!r} is out of scope: it is not even looked at")
         elif test.kind == "sql" and item.kind != "database":
-            message = f"a query needs a database, {item.name!r} is a {item.kind.replace('_', ' ')}"
+            message = f"a query needs a database, {item.name!r} is of kind {item.kind}"
             yield Finding(TESTS, (*path, "item"), message)
 
 

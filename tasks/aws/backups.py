@@ -3,7 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.access import Reader
 from core.checks import Check
@@ -25,9 +25,17 @@ ROLE = "role/service-role/AWSBackupDefaultServiceRole"
 
 @dataclass(frozen=True)
 class BackupPlan:
+    """`rules`: the plan's rules as AWS tells them, to put them back."""
+
     id: str
     schedule: str
     keep_days: int
+    vault: str
+    rules: list[dict[str, Any]]
+
+    @property
+    def settings(self) -> dict[str, str | int]:
+        return {"schedule": self.schedule, "keep_days": self.keep_days, "vault": self.vault}
 
 
 @dataclass(frozen=True)
@@ -79,11 +87,11 @@ class SetBackupPlan(AwsStep[BackupFacts]):
         changes = []
         if known(facts.vault) is None:
             changes.append(Change("create", f"backup vault {self._long_name}"))
-        wanted = {"schedule": self.schedule, "keep_days": self.keep_days}
+        wanted = {"schedule": self.schedule, "keep_days": self.keep_days, "vault": self._long_name}
         if plan is None:
             changes.append(Change("create", f"backup plan {self.name}", after=wanted))
-        elif (plan.schedule, plan.keep_days) != (self.schedule, self.keep_days):
-            before = {"schedule": plan.schedule, "keep_days": plan.keep_days}
+        elif plan.settings != wanted:
+            before = {**plan.settings, "rules": plan.rules}
             changes.append(Change("change", f"backup plan {self.name}", before, wanted))
         for server in self.servers:
             if server not in facts.selections:
@@ -96,7 +104,7 @@ class SetBackupPlan(AwsStep[BackupFacts]):
             tags = self.mark.tags()
             cloud.backup.create_backup_vault(BackupVaultName=self._long_name, BackupVaultTags=tags)
         elif change.object.startswith("backup plan"):
-            self._set_plan(cloud, change.after)
+            self._set_plan(cloud, [self._rule])
         else:
             plan = required(self._plan(cloud), f"backup plan {self.name}")
             server = change.object.removeprefix(self._selection(""))
@@ -118,29 +126,28 @@ class SetBackupPlan(AwsStep[BackupFacts]):
         elif change.object.startswith("backup plan") and change.action == "create":
             cloud.backup.delete_backup_plan(BackupPlanId=plan.id)
         elif change.object.startswith("backup plan"):
-            self._set_plan(cloud, change.before)
+            self._set_plan(cloud, change.before["rules"])
         else:
             server = change.object.removeprefix(self._selection(""))
             selection = self._selections(cloud, plan.id).get(server)
             if selection:
                 cloud.backup.delete_backup_selection(BackupPlanId=plan.id, SelectionId=selection)
 
-    def _set_plan(self, cloud: AwsWriter, wanted: dict[str, str | int]) -> None:
-        now = self._plan(cloud)
-        document: BackupPlanInputTypeDef = {
-            "BackupPlanName": self._long_name,
-            "Rules": [
-                {
-                    "RuleName": "scheduled",
-                    "TargetBackupVaultName": self._long_name,
-                    "ScheduleExpression": str(wanted["schedule"]),
-                    "Lifecycle": {"DeleteAfterDays": int(wanted["keep_days"])},
-                }
-            ],
+    @property
+    def _rule(self) -> dict[str, Any]:
+        return {
+            "RuleName": "scheduled",
+            "TargetBackupVaultName": self._long_name,
+            "ScheduleExpression": self.schedule,
+            "Lifecycle": {"DeleteAfterDays": self.keep_days},
         }
+
+    def _set_plan(self, cloud: AwsWriter, rules: Any) -> None:
+        now = self._plan(cloud)
+        document: BackupPlanInputTypeDef = {"BackupPlanName": self._long_name, "Rules": rules}
         if now is None:
             cloud.backup.create_backup_plan(BackupPlan=document, BackupPlanTags=self.mark.tags())
-        else:
+        elif now.rules != rules:
             cloud.backup.update_backup_plan(BackupPlanId=now.id, BackupPlan=document)
 
     def verify(self, reader: Reader) -> tuple[Check, ...]:
@@ -149,9 +156,9 @@ class SetBackupPlan(AwsStep[BackupFacts]):
         return (
             Check.equal(f"backup vault {self._long_name} exists", True, known(facts.vault) is not None),
             Check.equal(
-                f"schedule and days of backup plan {self.name}",
-                (self.schedule, self.keep_days),
-                (plan.schedule, plan.keep_days) if plan else "no plan",
+                f"backup plan {self.name}",
+                {"schedule": self.schedule, "keep_days": self.keep_days, "vault": self._long_name},
+                plan.settings if plan else "no plan",
             ),
             Check.equal("selected servers", sorted(self.servers), sorted(facts.selections)),
             *(
@@ -171,11 +178,17 @@ class SetBackupPlan(AwsStep[BackupFacts]):
         id_ = at_most_one(ids, self.key)
         if id_ is None:
             return None
-        rules = cloud.backup.get_backup_plan(BackupPlanId=id_)["BackupPlan"]["Rules"]
+        told = cloud.backup.get_backup_plan(BackupPlanId=id_)["BackupPlan"]["Rules"]
+        # Ids are AWS's own and are not taken back.
+        rules = [{key: value for key, value in rule.items() if key != "RuleId"} for rule in told]
         # Several rules, or one without an end, are not what we set: they show as a difference.
-        schedules = " and ".join(rule.get("ScheduleExpression", "") for rule in rules)
-        days = sum(rule.get("Lifecycle", {}).get("DeleteAfterDays", 0) for rule in rules)
-        return BackupPlan(id_, schedules, days)
+        return BackupPlan(
+            id=id_,
+            schedule=" and ".join(rule.get("ScheduleExpression", "") for rule in told),
+            keep_days=sum(rule.get("Lifecycle", {}).get("DeleteAfterDays", 0) for rule in told),
+            vault=" and ".join(rule["TargetBackupVaultName"] for rule in told),
+            rules=rules,
+        )
 
     def _selections(self, cloud: AwsReader, plan: str) -> dict[str, str]:
         """Ids of the selections that select by exactly our tags, by server."""

@@ -137,17 +137,13 @@ class CreateBucket(AwsStep[BucketFacts]):
 
     def verify(self, reader: Reader) -> tuple[Check, ...]:
         facts = self.inspect(reader)
+        region = known(facts.region)
+        keeps = not self.versioned or facts.versioning == "Enabled"
         return (
-            Check.equal(
-                f"region of bucket {self.name}", self.account.region, known(facts.region) or "no bucket"
-            ),
+            Check.equal(f"region of bucket {self.name}", self.account.region, region or "no bucket"),
             Check.equal(f"public access blocks of bucket {self.name}", BLOCKS, facts.blocked),
             Check.equal(f"bucket {self.name} is encrypted", True, facts.encryption != "none"),
-            Check.equal(
-                f"bucket {self.name} keeps versions",
-                True,
-                not self.versioned or facts.versioning == "Enabled",
-            ),
+            Check.equal(f"bucket {self.name} keeps versions as wished", True, keeps),
         )
 
 

@@ -111,6 +111,8 @@ class Hooks:
             action = _IAM_ACTIONS.get(call, call.replace(".", ":", 1))
             detail = f"{call} on {self.where} was denied ({code})"
             why = f"The access key lacks the IAM permission {action}: have it granted, then run again."
+            if call == "s3.HeadBucket":
+                why += " Or the bucket's name is taken by another account: choose another name."
         elif _THROTTLED.search(code) or status == 429 or status >= 500:
             why, transient = "AWS is busy or slowed us down, also after our own retries.", True
         elif code in _STILL_USED:

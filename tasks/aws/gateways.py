@@ -84,14 +84,9 @@ class CreateInternetGateway(AwsStep[GatewayFacts]):
 
     def verify(self, reader: Reader) -> tuple[Check, ...]:
         facts = self.inspect(reader)
-        gateway = known(facts.gateway)
-        return (
-            Check.equal(
-                "the internet gateway's VPC",
-                known(facts.vpc) or "a VPC",
-                (gateway.vpc or "attached to none") if gateway else "no internet gateway",
-            ),
-        )
+        gateway, vpc = known(facts.gateway), known(facts.vpc)
+        actual = (gateway.vpc or "attached to none") if gateway else "no internet gateway"
+        return (Check.equal("the internet gateway's VPC", vpc or "a VPC", actual),)
 
 
 def find_gateway(cloud: AwsReader, project: str) -> Gateway | None:

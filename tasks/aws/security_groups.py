@@ -1,7 +1,6 @@
 """Security groups: the declared flows, and only these."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -60,14 +59,9 @@ class SetSecurityGroup(AwsStep[GroupFacts]):
         return Reversal("reversible", "added rules go, removed rules come back, a group we made is deleted")
 
     def _look(self, cloud: AwsReader) -> GroupFacts:
-        vpc = find_vpc_id(cloud, self.account.project)
-        groups = find_group_ids(cloud, self.account.project)
-        group = self._id(cloud)
-        rules: dict[str, dict[str, str | int]] = {}
-        for found in self._rules(cloud, group) if group else ():
-            rule = _rule_of(found, {id_: name for name, id_ in groups.items()})
-            rules[rule.text] = _to_json(rule)
-        return GroupFacts(fact(vpc), fact(group), rules)
+        vpc, group = find_vpc_id(cloud, self.account.project), self._id(cloud)
+        rules = self._rules(cloud, group) if group else []
+        return GroupFacts(fact(vpc), fact(group), {rule.text: _to_json(rule) for _, rule in rules})
 
     def plan(self, facts: GroupFacts) -> Plan:
         changes = []
@@ -123,11 +117,13 @@ class SetSecurityGroup(AwsStep[GroupFacts]):
         )
 
     def _forbid(self, cloud: AwsWriter, group: str, rule: dict[str, str | int]) -> None:
-        permission = self._permission(cloud, {**rule, "reason": ""})
-        none_on(
-            lambda: cloud.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[permission]),
-            "InvalidPermission.NotFound",
-        )
+        text = InboundRule(**rule).text  # type: ignore[arg-type]
+        # By id: AWS compares a described permission field by field and would miss its own.
+        if ids := [id_ for id_, found in self._rules(cloud, group) if found.text == text]:
+            none_on(
+                lambda: cloud.ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=ids),
+                "InvalidSecurityGroupRuleId.NotFound",
+            )
 
     def _permission(self, cloud: AwsReader, rule: dict[str, str | int]) -> "IpPermissionTypeDef":
         source = str(rule["source"])
@@ -161,11 +157,18 @@ class SetSecurityGroup(AwsStep[GroupFacts]):
         pages = cloud.ec2.get_paginator("describe_security_groups").paginate(Filters=self.mark.filters)
         return at_most_one([group["GroupId"] for page in pages for group in page["SecurityGroups"]], self.key)
 
-    def _rules(self, cloud: AwsReader, group: str) -> "Iterable[SecurityGroupRuleTypeDef]":
+    def _rules(self, cloud: AwsReader, group: str) -> list[tuple[str, InboundRule]]:
+        """What the group lets in, with AWS's id of each rule."""
+        names = {id_: name for name, id_ in find_group_ids(cloud, self.account.project).items()}
         pages = cloud.ec2.get_paginator("describe_security_group_rules").paginate(
             Filters=[{"Name": "group-id", "Values": [group]}]
         )
-        return [rule for page in pages for rule in page["SecurityGroupRules"] if not rule["IsEgress"]]
+        return [
+            (rule["SecurityGroupRuleId"], _rule_of(rule, names))
+            for page in pages
+            for rule in page["SecurityGroupRules"]
+            if not rule["IsEgress"]
+        ]
 
 
 def is_range(source: str) -> bool:

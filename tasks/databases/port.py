@@ -87,12 +87,13 @@ class StoredObject:
 class Grant:
     """Privileges on a schema ("*") or on one thing in it."""
 
-    privileges: str
+    privileges: tuple[str, ...]
     on: str
     grantable: bool = False
 
     def __str__(self) -> str:
-        return f"{self.privileges} ON {self.on}" + (" WITH GRANT OPTION" if self.grantable else "")
+        option = " WITH GRANT OPTION" if self.grantable else ""
+        return f"{', '.join(self.privileges)} ON {self.on}{option}"
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,9 @@ class CatalogReader(Protocol):
 
     def tables(self, schema: str) -> tuple[Table, ...]: ...
 
+    def auto_increment(self, schema: str, table: str) -> int | None:
+        """The next number that the table would give out."""
+
     def objects(self, schema: str) -> tuple[StoredObject, ...]:
         """In an order in which they can be made; views after the views they read."""
 
@@ -237,7 +241,7 @@ class ReadPort(CatalogReader, AccountReader, ContentReader, FreezeReader, Protoc
 
 
 class WritePort(Protocol):
-    """Every method journals before each write. Making what is there or dropping what is not is no error."""
+    """Every method journals before each write; dropping what is not there is no error."""
 
     def close(self) -> None: ...
 
@@ -262,9 +266,7 @@ class WritePort(Protocol):
     def begin_table(self, schema: str, table: str) -> None:
         """Mark the table as being copied by us."""
 
-    def replace_range(
-        self, schema: str, table: Table, within: KeyRange, batches: Iterator[RowBatch]
-    ) -> int:
+    def replace_range(self, schema: str, table: Table, within: KeyRange, batches: Iterator[RowBatch]) -> int:
         """Put these rows in the place of all rows of the range, with the mark, in one transaction."""
 
     def raise_auto_increment(self, schema: str, table: str, value: int) -> None: ...

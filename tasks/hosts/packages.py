@@ -136,7 +136,7 @@ def uninstall(writer: Writer, endpoint: HostEndpoint, key: str) -> None:
                 raise UndoFailed(
                     f"{key}: removing {', '.join(ours)} would also remove {', '.join(foreign)}",
                     why="Somebody installed these since; they are not ours. Nothing was removed.",
-                    next_command=f"ssh {endpoint.address.partition(':')[0]} apt-get remove {' '.join(foreign)}",
+                    next_command=f"apt-get remove {' '.join(foreign)}",
                 )
             host.remove_packages(ours)
         keepsake.drop(look, host)

@@ -14,7 +14,6 @@ _STORES_NOTHING = re.compile(
     r"autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|efivarfs|fusectl|hugetlbfs|mqueue|nsfs"
     r"|proc|pstore|ramfs|rpc_pipefs|securityfs|squashfs|sysfs|tmpfs|tracefs|-"
 )
-)
 
 
 def entries(text: str) -> Iterator[tuple[str, FileState]]:

@@ -13,6 +13,7 @@ def prefect() -> Iterator[None]:
 
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+    os.environ["PREFECT_SERVER_EPHEMERAL_ENABLED"] = "true"  # the harness is that server
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 

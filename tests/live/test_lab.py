@@ -22,6 +22,8 @@ import pytest
 from lab import faults
 from lab.errors import LabFailed, LabUnavailable
 from lab.estate import Estate, down, estate, reset, status, up
+from lab.machine import Mirror, deb822, one_line
+from lab.plan import KNOWN_PREFIXES
 from lab.processes import answers, first_processes, inside, marked
 from lab.snapshot import snapshot
 
@@ -124,6 +126,32 @@ def test_accounts_have_their_rights(lab: Estate) -> None:
     assert ask(lab, "db-2", "migrator", "mysql_target_password", "SHOW DATABASES LIKE 'shop'") == ()
     with pytest.raises(pymysql.err.OperationalError):
         ask(lab, "db-1", "migrator", "mysql_source_password", "DELETE FROM shop.orders")
+
+
+def test_database_is_frozen_and_thawed(lab: Estate) -> None:
+    def freeze(state: int) -> None:
+        ask(lab, "db-1", "migrator", "mysql_source_password", f"SET GLOBAL read_only = {state}")
+
+    write = "UPDATE shop.settings SET value = value WHERE name = 'currency'"
+    freeze(1)
+    with pytest.raises(pymysql.err.OperationalError, match="read-only"):
+        ask(lab, "db-1", "shop_app", "mysql_app_password", write)
+    freeze(0)
+    ask(lab, "db-1", "shop_app", "mysql_app_password", write)
+
+
+def test_migrators_rights_carry_the_whole_database_across(lab: Estate) -> None:
+    copy = (
+        "read -r source; read -r target; export MYSQL_PWD=$source\n"
+        "mariadb-dump -h db-1 -u migrator --single-transaction --routines --events --triggers shop >/tmp/x\n"
+        "export MYSQL_PWD=$target; mariadb -h db-2 -u migrator -e 'CREATE DATABASE shop'\n"
+        "mariadb -h db-2 -u migrator shop </tmp/x"
+    )
+    passwords = [(lab.secrets / f"mysql_{side}_password").read_text() for side in ("source", "target")]
+    inside(lab, "db-2", ["sh", "-e", "-c", copy], given="\n".join(passwords) + "\n")
+    parts = snapshot(NAME)
+    assert parts["db-1/database/shop"] == parts["db-2/database/shop"]
+    inside(lab, "db-2", ["mariadb", "-e", "DROP DATABASE shop"])
 
 
 def test_source_is_large_enough(lab: Estate) -> None:
@@ -229,6 +257,43 @@ def test_reset_gives_the_first_state(lab: Estate) -> None:
 def test_names_that_cannot_be_are_refused() -> None:
     with pytest.raises(LabUnavailable, match="cannot name an instance"):
         up("../demo")
+
+
+def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    for command in (up, down, reset, status, snapshot):
+        with pytest.raises(LabUnavailable, match="it needs root, this is user 1000"):
+            command(NAME)
+
+
+def test_without_linux_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    with pytest.raises(LabUnavailable, match="it needs Linux, this is Darwin"):
+        up(NAME)
+
+
+def test_where_mounts_are_refused_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QIANYUN_LAB_STATE", "/proc/lab")
+    with pytest.raises(LabUnavailable, match="/proc/lab"):
+        up(NAME)
+
+
+def test_package_sources_are_read_in_both_formats() -> None:
+    one = "deb [arch=amd64 signed-by=/x] http://a/debian bookworm main contrib # c\n# deb http://b x main\n"
+    two = "Types: deb deb-src\nURIs: http://a/debian\nSuites: bookworm\n bookworm-updates\nComponents: main\n"
+    off = "\nTypes: deb\nEnabled: no\nURIs: http://c\nSuites: bookworm\nComponents: main\n"
+    assert one_line(one) == [Mirror("http://a/debian", "bookworm", ("main", "contrib"))]
+    assert [m.suite for m in deb822(two + off)] == ["bookworm", "bookworm-updates"]
+
+
+def test_two_instances_never_share_a_network(lab: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KNOWN_PREFIXES, "other", lab.prefix)
+    with pytest.raises(LabUnavailable, match="belongs to qianyun-lab/labtest"):
+        up("other")
+    down("other")
+    with pytest.raises(LabFailed, match="in use by another instance"):
+        down("other", purge=True)
+    assert status(NAME)["state"] == "up"
 
 
 def test_up_killed_in_the_middle_is_finished_or_removed(lab: Estate) -> None:

@@ -96,8 +96,8 @@ def unmovable(session: ReadSession, schema: str) -> tuple[str, ...]:
         if table not in views and kind.lower() not in KNOWN_TYPES:
             found.append(f"column {table}.{column}: type {kind} is not carried")
     for table, other in session.query(
-        f"SELECT DISTINCT TABLE_NAME, REFERENCED_TABLE_SCHEMA FROM information_schema.KEY_COLUMN_USAGE {where}"
-        f" AND REFERENCED_TABLE_SCHEMA <> {text(schema)} ORDER BY TABLE_NAME"
+        "SELECT DISTINCT TABLE_NAME, REFERENCED_TABLE_SCHEMA FROM information_schema.KEY_COLUMN_USAGE"
+        f" {where} AND REFERENCED_TABLE_SCHEMA <> {text(schema)} ORDER BY TABLE_NAME"
     ):
         found.append(f"table {table}: foreign key into schema {other}")
     for kind, routine in session.query(

@@ -40,11 +40,6 @@ def disabled_event(definition: str) -> str:
     return _EVENT_STATE.sub(r"\1 DISABLE", definition, count=1)
 
 
-def mentions(definition: str, schema: str) -> bool:
-    """Whether a text may name the schema itself (errs on the side of yes)."""
-    return re.search(rf"(?<!\w){re.escape(schema)}(?!\w)\s*`?\s*\.", definition, re.IGNORECASE) is not None
-
-
 def in_order_of_use(views: Iterable[StoredObject]) -> list[StoredObject]:
     """Views after the views they read."""
     by_name = {view.name: view for view in sorted(views, key=lambda view: view.name)}

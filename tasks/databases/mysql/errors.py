@@ -79,7 +79,5 @@ def _failed_write(said: str, number: int, text: str) -> ApplyFailed:
             next_command="SET GLOBAL max_allowed_packet = 1073741824;",
         )
     if number in _NO_PRIVILEGE or number == 1419:
-        return ApplyFailed(
-            said, why="A privilege is missing.", next_command="SHOW GRANTS FOR CURRENT_USER;"
-        )
+        return ApplyFailed(said, why="A privilege is missing.", next_command="SHOW GRANTS FOR CURRENT_USER;")
     return ApplyFailed(said, transient=number in _GONE | _BUSY or number == 0)

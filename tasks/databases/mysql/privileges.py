@@ -8,7 +8,7 @@ from core.errors import Unreadable
 from core.secret import Secret
 from tasks.databases.mysql.quoting import account as account_sql
 from tasks.databases.mysql.quoting import name, pattern, text, unquote
-from tasks.databases.mysql.session import ReadSession
+from tasks.databases.mysql.session import ReadSession, Session
 from tasks.databases.port import Account, Grant, Purpose
 
 _NEEDED: Mapping[Purpose, tuple[str, ...]] = {
@@ -57,7 +57,12 @@ def _own_grants(session: ReadSession) -> list[str]:
 
 
 def _privileges(grants: Iterable[re.Match[str]]) -> set[str]:
-    return {privilege.strip() for grant in grants for privilege in grant["what"].split(",")}
+    return {privilege for grant in grants for privilege in _listed(grant["what"])}
+
+
+def _listed(what: str) -> tuple[str, ...]:
+    """Single privileges; the commas inside a list of columns do not part them."""
+    return tuple(sorted(part.strip() for part in re.split(r",(?![^(]*\))", what)))
 
 
 def _covers(quoted: str, schema: str) -> bool:
@@ -81,7 +86,7 @@ def account(session: ReadSession, schema: str, label: str) -> Account | None:
         match = _GRANT.match(line)
         if match and unquote(match["schema"]).replace("\\_", "_").replace("\\%", "%") == schema:
             on = (match["kind"] or "") + match["object"]
-            grants.append(Grant(match["what"], on, match["option"] is not None))
+            grants.append(Grant(_listed(match["what"]), on, match["option"] is not None))
         elif not match or match["what"] != "USAGE" or match["schema"] != "*":
             left.append(_without_hash(line))
     return Account(
@@ -124,7 +129,8 @@ def bypassing(session: ReadSession) -> tuple[str, ...]:
     holders = {
         row[0]
         for row in session.query(
-            f"SELECT DISTINCT GRANTEE FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE IN ({listed})"
+            "SELECT DISTINCT GRANTEE FROM information_schema.USER_PRIVILEGES"
+            f" WHERE PRIVILEGE_TYPE IN ({listed})"
         )
     }
     users = {holder.rpartition("@")[0].strip("'") for holder in holders}
@@ -140,7 +146,7 @@ def bypassing(session: ReadSession) -> tuple[str, ...]:
     )
 
 
-def writing(session: ReadSession) -> tuple[str, ...]:
+def writing(session: Session) -> tuple[str, ...]:
     """Open transactions that have changed rows, as people would look for them."""
     return tuple(
         f"session {number} of {user or '?'}@{host or '?'}, {rows} rows changed"

@@ -1,9 +1,10 @@
-"""Sessions: one connection each, with the settings that make values exact, and a guard on the reading ones."""
+"""Sessions: a connection each, with the settings that make values exact; reading ones are guarded."""
 
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import pymysql
 from pymysql.cursors import SSCursor
@@ -41,39 +42,42 @@ _EFFECT = re.compile(
 )
 
 
+Connection: TypeAlias = "pymysql.connections.Connection[Any]"
+
+
+def connect(address: str, host: str, port: int, user: str, password: str) -> Connection:
+    """Raises: errors.Unreadable"""
+    with translated(address, user):
+        return pymysql.connect(
+            host=host,
+            port=port,
+            user=user,
+            password=password,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=10,
+            read_timeout=3600,
+            write_timeout=600,
+            # No decoders: every conversion is a chance to lose a value.
+            conv={},
+            local_infile=False,
+        )
+
+
 class Session:
     """One connection. Rows come as bytes or text, never converted by the driver."""
 
-    def __init__(self, connection: "pymysql.connections.Connection[Any]", address: str) -> None:
+    def __init__(self, connection: Connection, address: str) -> None:
         self.connection = connection
         self.address = address
-
-    @classmethod
-    def connect(cls, address: str, host: str, port: int, user: str, password: str) -> "Session":
-        with translated(address, user):
-            connection = pymysql.connect(
-                host=host,
-                port=port,
-                user=user,
-                password=password,
-                charset="utf8mb4",
-                autocommit=True,
-                connect_timeout=10,
-                read_timeout=3600,
-                write_timeout=600,
-                # No decoders: every conversion is a chance to lose a value.
-                conv={},
-                local_infile=False,
-            )
-        return cls(connection, address)
 
     def prepare(self, run: Callable[[str], object]) -> None:
         for setting, value in _SETTINGS.items():
             run(f"SET SESSION {setting} = {value}")
 
-    @property
+    @cached_property
     def is_mariadb(self) -> bool:
-        return "mariadb" in self.connection.get_server_info().lower()
+        return "mariadb" in str(self.one("SELECT VERSION()")[0]).lower()
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with translated(self.address, self._user), self.connection.cursor() as cursor:
@@ -126,9 +130,7 @@ class ReadSession(Session):
 class WriteSession(Session):
     """Journals before every write."""
 
-    def __init__(
-        self, connection: "pymysql.connections.Connection[Any]", address: str, journal: Journal
-    ) -> None:
+    def __init__(self, connection: Connection, address: str, journal: Journal) -> None:
         super().__init__(connection, address)
         self.journal = journal
 
@@ -145,11 +147,12 @@ class WriteSession(Session):
         self.journal(f"{self.address}: {what}")
         self.send(what, sql)
 
-    def send(self, what: str, sql: str | bytes) -> None:
-        """A statement of a write that was journalled already."""
+    def send(self, what: str, sql: str | bytes) -> int:
+        """A statement of a write that was journalled already; gives the number of warnings."""
         with translated(self.address, self._user, writing=what), self.connection.cursor() as cursor:
             # Bytes go to the server as they are: a batch of rows has no character set.
-            cursor.execute(sql)  # type: ignore[arg-type]
+            cursor.execute(sql)
+            return int(cursor.warning_count)
 
 
 def refuse_unless_reading(sql: str) -> None:

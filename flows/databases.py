@@ -1,0 +1,48 @@
+"""Databases: schema, data, objects, accounts, and the comparison that proves them."""
+
+from typing import Any
+
+from core.errors import Refused
+from core.step import Step
+from inventory.migration import Item
+from inventory.model import Inventory
+from tasks.databases.engines import server_of
+from tasks.databases.steps import CompareDatabase, CopyAccounts, CopyData, CreateObjects, CreateSchema, Move
+
+
+def databases(inventory: Inventory) -> list[Step[Any]]:
+    return [step for item in inventory.in_scope("database") for step in _moved(inventory, item)]
+
+
+def move_of(inventory: Inventory, item: Item) -> Move:
+    """From where to where an item of the migration list moves.
+
+    Raises: errors.Refused for a method or engine that is not carried out.
+    """
+    if item.method != "copy":
+        raise Refused(
+            f"database {item.name!r}: method {item.method} is not yet carried out",
+            why="A database that cannot be moved must not look as if it had been.",
+            next_command=f"qianyun check {inventory.folder}",
+        )
+    source, target = inventory.database(item.name), inventory.target_database(item.target[0])
+    return Move(
+        source=server_of(source, inventory.folder),
+        source_schema=source.schema_name,
+        target=server_of(target, inventory.folder),
+        target_schema=target.schema_name,
+        accounts=source.accounts,
+    )
+
+
+def _moved(inventory: Inventory, item: Item) -> list[Step[Any]]:
+    move, name = move_of(inventory, item), item.name
+    stem = f"databases/{name}"
+    return [
+        CreateSchema(key=f"{stem}/schema", needs=(f"discovery/database/{name}",), item=name, move=move),
+        CopyData(key=f"{stem}/data", needs=(f"{stem}/schema",), item=name, move=move),
+        CreateObjects(key=f"{stem}/objects", needs=(f"{stem}/data",), item=name, move=move),
+        # A right on one routine or view can only be given once that is there.
+        CopyAccounts(key=f"{stem}/accounts", needs=(f"{stem}/objects",), item=name, move=move),
+        CompareDatabase(key=f"{stem}/comparison", needs=(f"{stem}/accounts",), item=name, move=move),
+    ]

@@ -1,0 +1,36 @@
+"""Phase 3, environment: servers in the cloud, and their operating systems' settings."""
+
+from typing import Any
+
+from core.step import Step
+from flows.instances import instances
+from inventory.model import Inventory
+from inventory.targets import Server
+from tasks.hosts.accounts import SetAccounts
+from tasks.hosts.endpoint import ssh_host
+from tasks.hosts.packages import InstallPackages
+from tasks.hosts.sysctl import SetSysctl
+from tasks.hosts.timezone import SetTimezone
+
+
+def environment(inventory: Inventory) -> list[Step[Any]]:
+    settings = [step for server in inventory.targets.servers for step in _settings(inventory, server)]
+    return [*instances(inventory), *settings]
+
+
+def _settings(inventory: Inventory, server: Server) -> list[Step[Any]]:
+    here = f"environment/{server.name}"
+    host = ssh_host(server.ssh, inventory.folder)
+    needs = (f"{here}/instance",)
+    return [
+        SetTimezone(
+            key=f"{here}/timezone", needs=needs, server=server.name, timezone=server.timezone, host=host
+        ),
+        SetSysctl(key=f"{here}/sysctl", needs=needs, server=server.name, values=server.sysctl, host=host),
+        InstallPackages(
+            key=f"{here}/packages", needs=needs, server=server.name, packages=server.packages, host=host
+        ),
+        SetAccounts(
+            key=f"{here}/accounts", needs=needs, server=server.name, accounts=server.accounts, host=host
+        ),
+    ]

@@ -1,0 +1,153 @@
+"""CopyAccounts: the named accounts with their authentication and their rights in this schema."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from core.access import Reader, Writer
+from core.checks import Check, Status
+from core.errors import Refused
+from core.plan import Change, Duration, Plan, Value
+from core.step import Reversal, Step
+from tasks.databases.move import Move, open_with
+from tasks.databases.port import Account, Grant, ReadPort
+
+
+@dataclass(frozen=True)
+class AccountsFacts:
+    source: tuple[Account, ...]
+    missing_at_source: tuple[str, ...]
+    target: tuple[Account, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyAccounts(Step[AccountsFacts]):
+    """Password hashes go from server to server; plans and facts know a digest of them only."""
+
+    key: str
+    needs: tuple[str, ...] = ()
+    item: str = ""
+    move: Move
+
+    @property
+    def reversal(self) -> Reversal:
+        return Reversal("reversible", "drops the accounts that it made and takes back the rights it gave")
+
+    def inspect(self, reader: Reader) -> AccountsFacts:
+        source, target = self._ports(reader)
+        names = self.move.accounts
+        here = [source.account(self.move.source_schema, name) for name in names]
+        there = [target.account(self.move.target_schema, name) for name in names]
+        return AccountsFacts(
+            source=tuple(a for a in here if a is not None),
+            missing_at_source=tuple(n for n, a in zip(names, here, strict=True) if a is None),
+            target=tuple(a for a in there if a is not None),
+        )
+
+    def plan(self, facts: AccountsFacts) -> Plan:
+        if facts.missing_at_source:
+            raise Refused(
+                f"{self.move.source.address} has no account {', '.join(facts.missing_at_source)}",
+                why="The inventory names it among the accounts that move.",
+                next_command="SELECT User, Host FROM mysql.user;",
+            )
+        there = {a.name: a for a in facts.target}
+        changes = []
+        for wanted in facts.source:
+            found = there.get(wanted.name)
+            if found is None:
+                notes = {"left_behind": list(wanted.left_behind)}
+                changes.append(Change("create", f"account {wanted.name}", None, _state(wanted), notes))
+            elif found.authentication_digest != wanted.authentication_digest:
+                raise Refused(
+                    f"account {wanted.name} is at {self.move.target.address} with another password",
+                    why="Changing it could lock out whoever uses it there.",
+                    next_command=f"SHOW GRANTS FOR {wanted.name};",
+                )
+            elif lacking(wanted.grants, found.grants):
+                changes.append(Change("change", f"account {wanted.name}", _state(found), _state(wanted)))
+        if not changes:
+            return Plan(nothing_because=f"all {len(facts.source)} accounts are there with their rights")
+        return Plan(tuple(changes), duration=Duration(0.1 * len(changes), 0.5 * len(changes)))
+
+    def apply(self, plan: Plan, writer: Writer) -> None:
+        source = self.move.open_source(writer.reader)
+        port = writer.open(self.move.target)
+        for change in plan.changes:
+            name = _name(change)
+            if change.action == "create":
+                port.create_account(name, source.authentication(name))
+            for grant in lacking(_grants(change.after), _grants(change.before)):
+                port.grant(self.move.target_schema, name, grant)
+
+    def verify(self, reader: Reader) -> tuple[Check, ...]:
+        facts = self.inspect(reader)
+        there = {a.name: a for a in facts.target}
+        checks = [
+            Check(f"account {name}", Status.FAIL, "at the source", "absent")
+            for name in facts.missing_at_source
+        ]
+        for wanted in facts.source:
+            found = there.get(wanted.name)
+            checks.append(
+                Check.equal(
+                    f"account {wanted.name}: authentication",
+                    wanted.authentication_digest,
+                    found.authentication_digest if found else "absent",
+                )
+            )
+            missing = lacking(wanted.grants, found.grants if found else ())
+            checks.append(Check.equal(f"account {wanted.name}: rights missing", "none", _list(missing)))
+        return tuple(checks) or (Check.equal("accounts that move with it", 0, 0),)
+
+    def undo(self, plan: Plan, writer: Writer) -> None:
+        look = writer.reader.open(self.move.target)
+        port = writer.open(self.move.target)
+        for change in reversed(plan.changes):
+            found = look.account(self.move.target_schema, _name(change))
+            if found is None:
+                continue
+            if change.action == "create":
+                port.drop_account(_name(change))
+                continue
+            given = lacking(_grants(change.after), _grants(change.before))
+            for grant in given:
+                if not lacking([grant], found.grants):
+                    port.revoke(self.move.target_schema, _name(change), grant)
+
+    def _ports(self, reader: Reader) -> tuple[ReadPort, ReadPort]:
+        open_with(reader, self.move.target, self.move.target_schema, "accounts")
+        return self.move.open_source(reader, "accounts"), self.move.open_target(reader)
+
+
+def lacking(wanted: Iterable[Grant], found: Iterable[Grant]) -> list[Grant]:
+    """What of the wanted rights is not among the found ones."""
+    held = {grant.on: grant for grant in found}
+    missing = []
+    for grant in wanted:
+        other = held.get(grant.on, Grant((), grant.on))
+        left = tuple(p for p in grant.privileges if p not in other.privileges)
+        if "ALL PRIVILEGES" in other.privileges:
+            left = ()
+        if left or (grant.grantable and not other.grantable):
+            missing.append(Grant(left or grant.privileges, grant.on, grant.grantable and not other.grantable))
+    return missing
+
+
+def _state(account: Account) -> Value:
+    grants = [
+        {"privileges": list(g.privileges), "on": g.on, "grantable": g.grantable} for g in account.grants
+    ]
+    return {"authentication_digest": account.authentication_digest, "grants": grants}
+
+
+def _grants(state: Value) -> list[Grant]:
+    listed = state["grants"] if state else []
+    return [Grant(tuple(g["privileges"]), g["on"], g["grantable"]) for g in listed]
+
+
+def _name(change: Change) -> str:
+    return change.object.removeprefix("account ")
+
+
+def _list(grants: Iterable[Grant]) -> str:
+    return "; ".join(map(str, grants)) or "none"

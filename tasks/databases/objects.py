@@ -1,0 +1,93 @@
+"""CreateObjects: views, routines, triggers and events; events stay disabled on the target."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.access import Reader, Writer
+from core.checks import Check
+from core.errors import ApplyFailed, Refused
+from core.plan import Change, Duration, Plan
+from core.step import Reversal, Step
+from tasks.databases.differences import object_checks, object_difference, object_state
+from tasks.databases.move import Move
+from tasks.databases.port import ObjectKind, StoredObject
+
+
+@dataclass(frozen=True)
+class ObjectsFacts:
+    """The source's objects in the order of making, as they shall be and as they are on the target."""
+
+    wished: tuple[StoredObject, ...]
+    there: tuple[StoredObject, ...]
+    mapped_definers: Mapping[str, str]
+    """Object to the definer it had at the source and that does not exist on the target."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateObjects(Step[ObjectsFacts]):
+    key: str
+    needs: tuple[str, ...] = ()
+    item: str = ""
+    move: Move
+
+    @property
+    def reversal(self) -> Reversal:
+        return Reversal("reversible", "drops the views, routines, triggers and events that it made")
+
+    def inspect(self, reader: Reader) -> ObjectsFacts:
+        source, target = self.move.open_source(reader), self.move.open_target(reader)
+        found = source.objects(self.move.source_schema)
+        wished = self.move.wished_objects(found, target)
+        there = target.objects(self.move.target_schema) if target.options(self.move.target_schema) else ()
+        mapped = {w.label: f.definer for w, f in zip(wished, found, strict=True) if w.definer != f.definer}
+        return ObjectsFacts(tuple(wished), there, mapped)
+
+    def plan(self, facts: ObjectsFacts) -> Plan:
+        there = {o.label: o for o in facts.there}
+        changes = []
+        for wished in facts.wished:
+            found = there.get(wished.label)
+            if found is None:
+                notes = {"definer_at_source": facts.mapped_definers.get(wished.label, wished.definer)}
+                changes.append(Change("create", wished.label, None, object_state(wished), notes))
+            elif object_state(found) != object_state(wished):
+                raise Refused(
+                    f"{wished.label} of {self.move.to_label} is there with another definition: "
+                    + object_difference(wished, found),
+                    why="It is not ours and is never overwritten.",
+                )
+        if not changes:
+            return Plan(nothing_because=f"all {len(facts.wished)} objects are there as at the source")
+        return Plan(tuple(changes), duration=Duration(0.05 * len(changes), 0.3 * len(changes)))
+
+    def apply(self, plan: Plan, writer: Writer) -> None:
+        port = writer.open(self.move.target)
+        left = [revived(change) for change in plan.changes]
+        while left:
+            postponed: list[tuple[StoredObject, ApplyFailed]] = []
+            for wished in left:
+                try:
+                    port.create_object(self.move.target_schema, wished)
+                except ApplyFailed as error:
+                    # Perhaps it reads a view that comes later; without any progress it was no such thing.
+                    postponed.append((wished, error))
+            if len(postponed) == len(left):
+                raise postponed[0][1]
+            left = [wished for wished, _ in postponed]
+
+    def verify(self, reader: Reader) -> tuple[Check, ...]:
+        facts = self.inspect(reader)
+        checks = object_checks(facts.wished, facts.there)
+        return tuple(checks) or (Check.equal(f"{self.move.from_label}: objects", 0, len(facts.there)),)
+
+    def undo(self, plan: Plan, writer: Writer) -> None:
+        look = writer.reader.open(self.move.target)
+        there = {o.label for o in look.objects(self.move.target_schema)}
+        for change in reversed(plan.changes):
+            if change.object in there:
+                kind: ObjectKind = change.after["kind"]
+                writer.open(self.move.target).drop_object(self.move.target_schema, kind, change.after["name"])
+
+
+def revived(change: Change) -> StoredObject:
+    return StoredObject(**change.after)

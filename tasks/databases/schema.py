@@ -1,0 +1,167 @@
+"""CreateSchema: the schema and its empty tables, with keys, constraints and partitions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.access import Reader, Writer
+from core.checks import Check, Status
+from core.errors import Refused, UndoFailed
+from core.facts import ABSENT, Fact, Known
+from core.plan import Change, Duration, Plan
+from core.step import Reversal, Step
+from tasks.databases.differences import first_difference, table_checks
+from tasks.databases.move import Move
+from tasks.databases.port import ReadPort, SchemaOptions
+
+
+@dataclass(frozen=True)
+class SchemaState:
+    """charset and collation of a schema, and the definition of each table by name."""
+
+    charset: str
+    collation: str
+    tables: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class SchemaFacts:
+    source: SchemaState
+    target: Fact[SchemaState]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateSchema(Step[SchemaFacts]):
+    key: str
+    needs: tuple[str, ...] = ()
+    item: str = ""
+    move: Move
+
+    @property
+    def reversal(self) -> Reversal:
+        return Reversal("reversible", "drops the tables and the schema that it made, once they are empty")
+
+    def inspect(self, reader: Reader) -> SchemaFacts:
+        source, target = self.move.open_source(reader), self.move.open_target(reader)
+        self.move.refuse_unless_possible(source.server(), target.server())
+        if stuck := source.unmovable(self.move.source_schema):
+            raise Refused(
+                f"{self.move.from_label} holds what cannot be carried: {'; '.join(stuck)}",
+                why="Leaving it behind silently would be worse than not moving at all.",
+            )
+        found = schema_state(target, self.move.target_schema)
+        return SchemaFacts(
+            source=require_schema(source, self.move.source_schema, self.move.from_label),
+            target=ABSENT if found is None else Known(found),
+        )
+
+    def plan(self, facts: SchemaFacts) -> Plan:
+        wanted = facts.source
+        options = {"charset": wanted.charset, "collation": wanted.collation}
+        changes: list[Change] = []
+        there: Mapping[str, str] = {}
+        if isinstance(facts.target, Known):
+            there = facts.target.value.tables
+            before = {"charset": facts.target.value.charset, "collation": facts.target.value.collation}
+            if before != options:
+                changes.append(Change("change", self._schema, before, options))
+        else:
+            changes.append(Change("create", self._schema, None, options))
+        for table, definition in wanted.tables.items():
+            if table not in there:
+                changes.append(Change("create", f"table {table}", None, {"definition": definition}))
+            elif there[table] != definition:
+                raise Refused(
+                    f"table {table} of {self.move.to_label} is there with another definition: "
+                    + first_difference(definition, there[table]),
+                    why="It is not ours and is never overwritten.",
+                )
+        if not changes:
+            return Plan(nothing_because=f"all {len(wanted.tables)} tables are there as at the source")
+        p50 = 0.1 * len(changes)
+        return Plan(tuple(changes), duration=Duration(p50, 4 * p50))
+
+    def apply(self, plan: Plan, writer: Writer) -> None:
+        port = writer.open(self.move.target)
+        for change in plan.changes:
+            if change.object == self._schema:
+                make = port.create_schema if change.action == "create" else port.change_schema
+                make(self.move.target_schema, SchemaOptions(**change.after))
+            else:
+                port.create_table(self.move.target_schema, _table(change), change.after["definition"])
+
+    def verify(self, reader: Reader) -> tuple[Check, ...]:
+        source, target = self.move.open_source(reader), self.move.open_target(reader)
+        wanted = require_schema(source, self.move.source_schema, self.move.from_label)
+        found = schema_state(target, self.move.target_schema)
+        if found is None:
+            return (Check(self._schema, Status.FAIL, "present", "absent"),)
+        return (
+            Check.equal(f"{self._schema}: collation", wanted.collation, found.collation),
+            *table_checks(wanted.tables, found.tables),
+        )
+
+    def undo(self, plan: Plan, writer: Writer) -> None:
+        schema = self.move.target_schema
+        look = writer.reader.open(self.move.target)
+        there = schema_state(look, schema)
+        if there is None:
+            return
+        port = writer.open(self.move.target)
+        # All that could be lost is looked at before anything is dropped.
+        for change in plan.changes:
+            self._refuse_to_lose(change, there, look)
+        for change in reversed(plan.changes):
+            if change.object != self._schema:
+                if _table(change) in there.tables:
+                    port.drop_table(schema, _table(change))
+            elif change.action == "create":
+                self._drop_if_bare(writer)
+            elif there.collation != change.before["collation"]:
+                port.change_schema(schema, SchemaOptions(**change.before))
+
+    def _refuse_to_lose(self, change: Change, there: SchemaState, look: ReadPort) -> None:
+        found = there.tables.get(_table(change))
+        if found is None:
+            return
+        altered = found != change.after["definition"]
+        if altered or not look.is_empty(self.move.target_schema, _table(change)):
+            raise UndoFailed(
+                f"{change.object} of {self.move.to_label} {'was altered' if altered else 'holds rows'}",
+                why="Dropping it could lose what somebody else did; drop it by hand if that is meant.",
+            )
+
+    def _drop_if_bare(self, writer: Writer) -> None:
+        schema = self.move.target_schema
+        left = writer.reader.open(self.move.target)
+        held = [*(t.name for t in left.tables(schema)), *(o.label for o in left.objects(schema))]
+        if held:
+            raise UndoFailed(
+                f"schema {schema} at {self.move.target.address} still holds {', '.join(held)}",
+                why="They were not made by this step.",
+            )
+        writer.open(self.move.target).drop_schema(schema)
+
+    @property
+    def _schema(self) -> str:
+        return f"schema {self.move.target_schema}"
+
+
+def schema_state(port: ReadPort, schema: str) -> SchemaState | None:
+    options = port.options(schema)
+    if options is None:
+        return None
+    return SchemaState(
+        options.charset, options.collation, {t.name: t.definition for t in port.tables(schema)}
+    )
+
+
+def require_schema(port: ReadPort, schema: str, label: str) -> SchemaState:
+    """Raises: errors.Refused where the source has no such schema."""
+    found = schema_state(port, schema)
+    if found is None:
+        raise Refused(f"{label}: there is no such schema", why="Check sources.yaml: nothing was touched.")
+    return found
+
+
+def _table(change: Change) -> str:
+    return change.object.removeprefix("table ")
