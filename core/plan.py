@@ -209,7 +209,8 @@ def _revive(value: Value) -> Value:
 def sha256_json(value: Value) -> str:
     """Hex sha256 of the canonical JSON text (sorted keys, no spaces, UTF-8)."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    # File names that are not UTF-8 reach us with surrogates: they must be digested, not raise.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _brief(value: Value, limit: int = 60) -> str:

@@ -74,8 +74,7 @@ class AcceptanceDesk:
         letter = self._letter(stored)
         if gate.state == GateState.SUBMITTED and gate.message_id == letter.message_id:
             return
-        if gate.state != GateState.READY:
-            self._ledger.gate.make_ready(actor=self._actor, checks=self._checks(found))
+        self._ledger.gate.make_ready(actor=self._actor, checks=self._checks(found))
         for one in stored.values():
             self._record(one, "sent")
         self._ledger.gate.submit(

@@ -74,8 +74,10 @@ class _Collector:
         self._report.outcomes[outcome.key] = outcome
 
 
-def carry_graph(graph: Graph, carry_of: Callable[[str], Carry], recorder: Recorder) -> RunReport:
-    """Carry every step once all it needs is good; a failed one stops only what needs it.
+def carry_graph(
+    graph: Graph, carry_of: Callable[[str], Carry], recorder: Recorder, *, stops: bool = True
+) -> RunReport:
+    """Carry every step once all it needs is good; a failed one stops only what needs it (`stops`).
 
     Must be called inside a Prefect flow: every step is one task run of it.
     """
@@ -103,11 +105,11 @@ def carry_graph(graph: Graph, carry_of: Callable[[str], Carry], recorder: Record
             key = ended.get()
             running -= 1
             outcome = report.outcomes.get(key)
-            if outcome is not None and outcome.state.good:
+            if outcome is None:
+                outcome = report.outcomes[key] = _lost(key)
+            if outcome.state.good or not stops:
                 frontier.succeeded(key)
             else:
-                if outcome is None:
-                    report.outcomes[key] = _lost(key)
                 frontier.failed(key)
     finally:
         pool.close()
@@ -117,8 +119,8 @@ def carry_graph(graph: Graph, carry_of: Callable[[str], Carry], recorder: Record
 
 
 def rehearse_graph(graph: Graph, recorder: Recorder) -> RunReport:
-    """Every step is looked at and planned, none waits for another's success but for a readable world."""
-    return carry_graph(graph, lambda key: rehearse, recorder)
+    """Look at everything and plan it; what cannot be planned hides nothing of the rest."""
+    return carry_graph(graph, lambda key: rehearse, recorder, stops=False)
 
 
 def execute_graph(graph: Graph, wanted: Collection[str], recorder: Recorder) -> RunReport:

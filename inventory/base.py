@@ -59,7 +59,7 @@ Name = Annotated[
 ]
 """A short name used in step keys: small letters, digits, dot, dash, underscore."""
 
-Words = Annotated[str, _like(r"\S", "some words")]
+Words = Annotated[str, _like(r"\S", "a text with at least one character")]
 Mail = Annotated[str, _like(r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "a mail address")]
 Address = Annotated[
     str, _like(r"^[A-Za-z0-9:][A-Za-z0-9._:-]*$", "an IP address or a host name (no user, port or brackets)")

@@ -58,12 +58,14 @@ def _message(details: ErrorDetails, path: Path) -> str:
     if kind == "union_tag_not_found":
         return f"is missing the key {_discriminator(details)}"
     if kind == "union_tag_invalid":
-        tags = context["expected_tags"]
-        return f"'{context['tag']}' is none of {tags}{_near(context['tag'], tags)}"
+        tag, tags = value[_discriminator(details)], context["expected_tags"]
+        return f"{_shown(tag, path)} is none of {tags}{_near(tag, tags)}"
     if kind == "value_error":
         return str(context["error"]) if is_secretive(path) else f"{shown}: {context['error']}"
     if kind == "ip_any_network":
         return _not_a_network(value, shown)
+    if kind == "too_short":
+        return f"has {context['actual_length']} entries, needs at least {context['min_length']}"
     for prefix, words in _WORDS.items():
         if kind.startswith(prefix):
             return f"{shown} {words(context)}"
@@ -82,7 +84,6 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "model_": lambda _: "is not a set of keys and values",
     "greater_than_equal": lambda context: f"is below {context['ge']}",
     "less_than_equal": lambda context: f"is above {context['le']}",
-    "too_short": lambda context: f"needs at least {context['min_length']}",
 }
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab import access, image, network, processes
+from lab import access, image, network, processes, zone
 from lab.errors import LabFailed
 from lab.hosts import start
 from lab.machine import require, require_root
@@ -47,6 +47,7 @@ def raise_hosts(wanted: Estate, built: Path) -> None:
             "; ".join(f"{name}: {error}" for name, error in failures.items()),
             next_command=f"python -m lab down --name {wanted.name}",
         ) from next(iter(failures.values()))
+    zone.seed(wanted)
 
 
 def down(name: str = "demo", purge: bool = False) -> None:

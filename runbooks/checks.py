@@ -12,6 +12,8 @@ from runbooks.record import Record, StepLine
 
 FIX_FORWARD_S = 1800.0
 """Kept free in the window for mending forward before the way back must begin."""
+LEAST_ROLLBACK_S = 900.0
+"""However fast the steps are, people need time to decide, go back and look again."""
 
 _PLACEHOLDER = re.compile(
     r"<[^<>]*>|\{\{|\}\}|\bTODO\b|\bTBD\b|\bDIGEST\b|\bPROJECT\b|\bX{3,}\b|…|\.\.\.|待定"
@@ -98,7 +100,8 @@ def window_sum(inventory: Inventory, record: Record) -> WindowSum:
     forward = max((end for key, (_, end) in schedule.items() if not _is_check(key)), default=0.0)
     whole = max((end for _, end in schedule.values()), default=0.0)
     window = inventory.project.window
-    return WindowSum(window.start, window.end, forward, whole - forward, forward)
+    rollback = max(forward, LEAST_ROLLBACK_S)
+    return WindowSum(window.start, window.end, forward, whole - forward, rollback)
 
 
 def cutover_schedule(record: Record) -> dict[str, tuple[float, float]]:

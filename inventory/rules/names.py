@@ -58,7 +58,7 @@ def _twice(file: str, named: list[tuple[Path, str]]) -> Iterator[Finding]:
     for path, name in named:
         if name in first:
             # Counted from 1 for people, where the path counts from 0.
-            where = ".".join(str(part) for part in first[name] if isinstance(part, str))
+            where = ".".join(str(part) for part in first[name][:-1] if isinstance(part, str))
             number = next(part for part in reversed(first[name]) if isinstance(part, int)) + 1
             yield Finding(file, path, f"{name!r} stands twice, first as entry {number} of {where}")
         else:

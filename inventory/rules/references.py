@@ -59,7 +59,7 @@ def items_know_their_ends(draft: Draft) -> Iterator[Finding]:
 def tests_know_their_items(draft: Draft) -> Iterator[Finding]:
     if draft.tests is None:
         return
-    items = draft.names(MIGRATION_LIST, "items")
+    items = draft.names(MIGRATION_LIST, "items") or None
     for path, test in draft.each(TESTS, ("tests",), draft.tests.tests):
         yield from _dangling(TESTS, (*path, "item"), "item of the migration list", test.item, items)
 

@@ -18,7 +18,7 @@ def _items(draft: Draft) -> Iterator[tuple[Path, Item]]:
 
 def every_source_is_listed(draft: Draft) -> Iterator[Finding]:
     """What stands neither in nor out of scope is what people quarrel about afterwards."""
-    if MIGRATION_LIST not in draft.nodes:
+    if not draft.names(MIGRATION_LIST, "items"):
         return
     kinds = {path[1]: kind for path, kind in draft.named(MIGRATION_LIST, "items", key="kind")}
     listed = {(kinds.get(path[1]), name) for path, name in draft.named(MIGRATION_LIST, "items")}

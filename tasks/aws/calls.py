@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from botocore.exceptions import HTTPClientError, SSLError
+from botocore.exceptions import BotoCoreError, SSLError
 from botocore.hooks import BaseEventHooks
 from botocore.model import OperationModel
+from botocore.parsers import ResponseParserError
 
 from core.access import Journal
 from core.errors import ApplyFailed, Refused, Unreadable
@@ -87,19 +88,19 @@ class Hooks:
         if http_response.status_code >= 300:
             error = parsed.get("Error", {})
             code = error.get("Code") or str(http_response.status_code)
-            self._fail(_name(model), code, error.get("Message", ""), http_response.status_code)
+            self._fail(_name(model), code, error.get("Message") or "", http_response.status_code)
 
     def _unanswered(self, exception: Exception, event_name: str, **_: Any) -> None:
-        if isinstance(exception, HTTPClientError):
+        if isinstance(exception, (BotoCoreError, ResponseParserError)):
             service, operation = event_name.split(".")[1:3]
-            # A certificate that does not fit is no passing weather: trying again would not help.
+            # A certificate that does not fit, or an answer in another tongue, does not pass by waiting.
             raise _error(
                 f"{service}.{operation}",
                 type(exception).__name__,
                 f"{service}.{operation} on {self.where} got no answer: {redact(str(exception))}",
                 "Nothing can be concluded about the account while it does not answer.",
                 self.next_command,
-                transient=not isinstance(exception, SSLError),
+                transient=not isinstance(exception, (SSLError, ResponseParserError)),
             ) from exception
 
     def _fail(self, call: str, code: str, message: str, status: int) -> None:

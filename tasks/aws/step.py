@@ -4,9 +4,11 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TypeVar
 
+from botocore.exceptions import ParamValidationError
+
 from core import facts
 from core.access import Reader, Writer
-from core.errors import ApplyFailed, UndoFailed, Unreadable
+from core.errors import ApplyFailed, Refused, UndoFailed, Unreadable
 from core.facts import ABSENT, Absent, Fact, Known
 from core.plan import AfterApply, Change, Plan
 from core.step import Step
@@ -35,7 +37,16 @@ class AwsStep(Step[F]):
         return Mark(self.account.project, self.key)
 
     def inspect(self, reader: Reader) -> F:
-        return self._look(reader.open(self.account))
+        cloud = reader.open(self.account)
+        try:
+            return self._look(cloud)
+        except ParamValidationError as error:
+            # A wish that AWS has no form for, such as a bucket's name with an underscore.
+            raise Refused(
+                f"{self.key}: {error}",
+                why="AWS could never take this value: correct it in targets.yaml.",
+                next_command=self.account.next_command,
+            ) from error
 
     def apply(self, plan: Plan, writer: Writer) -> None:
         cloud = writer.open(self.account)

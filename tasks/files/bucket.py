@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.access import Endpoint, Journal
+from core.access import Journal
 from core.errors import ApplyFailed
 from tasks.aws.calls import none_on
 from tasks.aws.endpoint import AwsAccount, AwsReader, AwsWriter
 from tasks.files.listing import Differences, Entry, Listing, differences, shown
-from tasks.files.ports import CopyState, Moved, SourceReader, TargetReader, TargetWriter
+from tasks.files.ports import CopyState, Moved, SourceReader, Target, TargetReader, TargetWriter
 from tasks.files.rclone import NOT_FOUND, Rclone, Remote, logged_name, standard_name
 from tasks.files.transfer import LIST, compare_bytes, lines, transfer, would_copy
 
@@ -34,7 +34,7 @@ _DELETED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
-class TargetBucket(Endpoint[TargetReader, TargetWriter]):
+class TargetBucket(Target):
     """A bucket in the target account; the share's names are its keys."""
 
     account: AwsAccount
@@ -43,6 +43,18 @@ class TargetBucket(Endpoint[TargetReader, TargetWriter]):
     @property
     def address(self) -> str:
         return f"bucket {self.bucket}"
+
+    @property
+    def holds(self) -> dict[str, str]:
+        return {
+            "files": "all, with modification times (object metadata mtime)",
+            "folders": "as parts of the keys; empty ones left out, a bucket has none",
+            "links": f"as small files NAME{LINK_SUFFIX} that hold where they point",
+            "modes and owners": "left out, a bucket has none",
+            "hard links": "as objects of their own",
+            "control characters and bytes that are no UTF-8 in names": "quoted as rclone does",
+            "sockets, pipes, devices, ACLs, extended attributes": "left out",
+        }
 
     def open_reader(self) -> TargetReader:
         return BucketReader(self.account, self.bucket, self.account.open_reader())
@@ -157,6 +169,19 @@ class BucketReader:
         differ = would_copy(self._rclone, source.remote, self.remote, there) if there else []
         links = listing.of("link")
         return sorted([*differ, *(n for n in self._odd_links(links, found) if _stored(n) in found.entries)])
+
+    def outstanding(self, listing: Listing, found: Listing) -> tuple[list[str], int]:
+        # Times are not looked at here, each would cost a request; verify does.
+        files = [
+            name
+            for name, entry in listing.of("file").items()
+            if getattr(found.entries.get(standard_name(name)), "size", -1) != entry.size
+        ]
+        return files, len(self._odd_links(listing.of("link"), found))
+
+    def strangers(self, listing: Listing, found: Listing) -> list[str]:
+        wanted = self.wanted(listing)
+        return [name for name in found.entries if name not in wanted]
 
     def free_bytes(self) -> int | None:
         return None

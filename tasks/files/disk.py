@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.access import Endpoint, Journal
-from tasks.files.listing import Differences, Entry, Listing, differences, leftovers
-from tasks.files.ports import CopyState, Moved, Source, SourceReader, TargetReader, TargetWriter
+from core.access import Journal
+from tasks.files.listing import Differences, Entry, Listing, differences, finished
+from tasks.files.ports import CopyState, Moved, Source, SourceReader, Target, TargetReader, TargetWriter
 from tasks.files.rclone import Rclone, Remote
 from tasks.files.shell import LookingShell, paths, sftp_remote, write
 from tasks.files.transfer import compare_bytes, transfer
@@ -40,7 +40,7 @@ class SourceFolder(Source):
 
 
 @dataclass(frozen=True)
-class TargetFolder(Endpoint[TargetReader, TargetWriter]):
+class TargetFolder(Target):
     """A folder on a target server's disk."""
 
     host: SshHost
@@ -49,6 +49,17 @@ class TargetFolder(Endpoint[TargetReader, TargetWriter]):
     @property
     def address(self) -> str:
         return f"{self.host.address}:{self.path}"
+
+    @property
+    def holds(self) -> dict[str, str]:
+        return {
+            "files": "all, with modification times in whole seconds",
+            "folders": "all, empty ones too, with their times",
+            "links": "as links, pointing where they point at the source",
+            "modes and owners": "kept; an owner or group that the target does not know by name, by number",
+            "hard links": "as files of their own",
+            "sockets, pipes, devices, ACLs, extended attributes": "left out",
+        }
 
     def open_reader(self) -> TargetReader:
         return FolderReader(self.host, self.path, "dst")
@@ -104,13 +115,24 @@ class FolderReader:
     def ours(self, copy: str, names: Collection[str]) -> set[str]:
         record = self.record(copy) or {"made": []}
         made = set(record["made"])
-        return made.intersection(names) | set(leftovers(names, dict.fromkeys(made)))
+        return {name for name in names if name in made or finished(name) in made}
 
     def clashes(self, source: SourceReader, listing: Listing, found: Listing) -> list[str]:
         differ = differences(self.wanted(listing), found.entries)
-        # A folder that is there takes ours in; its mode and owner are not worth a refusal.
-        same_folder = {n for n in differ.all if n not in differ.kind and found.entries[n].kind == "folder"}
-        return sorted(differ.all - set(differ.missing) - same_folder)
+        there = differ.all - set(differ.missing)
+        # A folder that is there takes ours in; its mode and owner are kept for undo.
+        taken_in = {n for n in there - set(differ.kind) if found.entries[n].kind == "folder"}
+        return sorted(there - taken_in)
+
+    def outstanding(self, listing: Listing, found: Listing) -> tuple[list[str], int]:
+        wanted = self.wanted(listing)
+        differ = differences(wanted, found.entries)
+        files = sorted(name for name in differ.content if wanted[name].kind == "file")
+        return files, len(differ.all) - len(files)
+
+    def strangers(self, listing: Listing, found: Listing) -> list[str]:
+        there = listing.entries
+        return [n for n, e in found.entries.items() if n not in there or there[n].kind != e.kind]
 
     def free_bytes(self) -> int | None:
         return self._shell.free_bytes(self._path)

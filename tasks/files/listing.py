@@ -1,17 +1,14 @@
 """What stands in a share: its entries, what is worth saying about them, and how two listings differ."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from core.plan import Value
-
 Kind: TypeAlias = Literal["file", "folder", "link", "special"]
 
 NAMES_SHOWN = 20
-MODIFIED_WITHIN_S = 1.0
-"""SFTP carries modification times in whole seconds."""
 
 _ODD = re.compile(r"^[\s-]|\s$|[\x00-\x1f\x7f\"'`$\\*?\[\]|;&<>\udc80-\udcff]")
 _LEFTOVER = re.compile(r"\.[0-9a-f]{8}\.partial$")
@@ -147,19 +144,24 @@ def _aspects(want: Entry, have: Entry) -> Iterator[str]:
         yield "size"
     if want.target != have.target:
         yield "target"
-    if want.modified_at is not None and have.modified_at is not None:
-        # Whole seconds on both sides: what rclone sets is cut off, what tar sets is not.
-        if abs(int(want.modified_at) - int(have.modified_at)) > MODIFIED_WITHIN_S:
-            yield "modified"
-    if want.mode and want.kind != "link" and want.mode != have.mode:
-        yield "access"
-    elif want.owner and (want.owner, want.group) != (have.owner, have.group):
+    times = (want.modified_at, have.modified_at)
+    # Whole seconds: SFTP carries no more, and what tar sets does.
+    if None not in times and math.floor(times[0] or 0) != math.floor(times[1] or 0):
+        yield "modified"
+    # A link's own mode means nothing on Linux.
+    other_mode = want.kind != "link" and want.mode != have.mode
+    if want.mode and (other_mode or (want.owner, want.group) != (have.owner, have.group)):
         yield "access"
 
 
-def leftovers(names: Iterable[str], wanted: Mapping[str, Value]) -> list[str]:
-    """Unfinished files of an rclone that was cut off."""
-    return [n for n in names if _LEFTOVER.search(n) and _LEFTOVER.sub("", n) in wanted]
+def leftovers(names: Iterable[str]) -> list[str]:
+    """Names as rclone gives to files that it has not finished."""
+    return [name for name in names if _LEFTOVER.search(name)]
+
+
+def finished(name: str) -> str:
+    """The name that an unfinished file was to get; any other name as it is."""
+    return _LEFTOVER.sub("", name)
 
 
 def shown(name: str) -> str:

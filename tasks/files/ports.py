@@ -1,5 +1,6 @@
 """What the copying steps ask of a source and of a target, whether disk or bucket."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -57,10 +58,16 @@ class TargetReader(Protocol):
         """What is written down of the copy with this key; None where it never began."""
 
     def ours(self, copy: str, names: Collection[str]) -> set[str]:
-        """Which of these the copy brought."""
+        """Which of these the copy brought, unfinished files included."""
 
     def clashes(self, source: SourceReader, listing: Listing, found: Listing) -> list[str]:
         """What is here already and a first copy would overwrite."""
+
+    def outstanding(self, listing: Listing, found: Listing) -> tuple[list[str], int]:
+        """The source's files still to be copied, and how many other entries are not as they should be."""
+
+    def strangers(self, listing: Listing, found: Listing) -> list[str]:
+        """What is here and not, or not of that kind, at the source."""
 
     def free_bytes(self) -> int | None:
         """Room left; None where there is no limit or it cannot be told."""
@@ -102,4 +109,10 @@ class Source(Endpoint[SourceReader, SourceReader]):
     """A share's place; nothing is ever written there."""
 
 
-Target: TypeAlias = Endpoint[TargetReader, TargetWriter]
+class Target(Endpoint[TargetReader, TargetWriter]):
+    """A place that receives a share."""
+
+    @property
+    @abstractmethod
+    def holds(self) -> dict[str, str]:
+        """What of a share it keeps and what not: said before approval, never silently decided."""

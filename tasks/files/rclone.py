@@ -32,12 +32,13 @@ _OPTIONS = (
     *("--checkers", "16", "--transfers", "8"),
 )
 _MAYBE_LATER = re.compile(
-    r"connection (refused|reset|lost)|i/o timeout|no route|unreachable|EOF|broken pipe|SlowDown|status code: 5",
+    r"connection (refused|reset|lost)|i/o timeout|no route|unreachable|EOF|broken pipe|SlowDown"
+    r"|status code: 5",
     re.IGNORECASE,
 )
 _QUOTED = {c: f"‛{c}" for c in [*map(chr, range(0x2400, 0x2420)), "␡", "／", "‛"]}
 _STANDARD = str.maketrans({**{chr(c): chr(0x2400 + c) for c in range(0x20)}, "\x7f": "␡"} | _QUOTED)
-_LOST = {c: 0xFFFD for c in range(0xDC80, 0xDD00)}
+_LOST = dict.fromkeys(range(0xDC80, 0xDD00), 0xFFFD)
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,6 @@ class Rclone:
         environment = _clean(os.environ)
         for remote in remotes:
             environment |= remote.environment
-        # The end of options keeps a path that begins with a dash from being one; remotes never do.
         return _carry([*_prefix(), binary(), *_OPTIONS, *dry, *arguments], environment, stdin, on_stats)
 
     def ask(self, arguments: Sequence[str], *remotes: Remote, stdin: bytes = b"") -> Output:

@@ -4,7 +4,6 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from core.errors import ApplyFailed
 from tasks.files.ports import Moved
 from tasks.files.rclone import Rclone, Remote, logged_name, standard_name
 
@@ -62,11 +61,3 @@ def name_list(names: Iterable[str]) -> bytes:
 
 def lines(names: Iterable[str]) -> bytes:
     return b"".join(os.fsencode(name) + b"\n" for name in names)
-
-
-def disk_full(address: str, needed: int, free: int) -> ApplyFailed:
-    return ApplyFailed(
-        f"{address}: {needed} bytes are needed, {free} are free",
-        why="The disk cannot hold the share; what arrived whole stays, and running again copies the rest.",
-        next_command="qianyun migrate --plan DIGEST",
-    )

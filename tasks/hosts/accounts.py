@@ -102,7 +102,7 @@ class SetAccounts(Step[AccountFacts]):
         record = keepsake.read(look)
         with undoing(self.key):
             host = writer.open(self.host)
-            for change in plan.changes if record else ():
+            for change in reversed(plan.changes) if record else ():
                 name = change.object.removeprefix("account ").removesuffix(f" on {self.server}")
                 if not isinstance(look.account(name), Known):
                     continue

@@ -84,6 +84,8 @@ class SshHost(Endpoint[HostReader, HostWriter]):
         transport = client.get_transport()
         assert transport is not None
         transport.set_keepalive(KEEPALIVE_S)
+        # Every command is a few small packets: with Nagle's algorithm each waits 40 ms for an ACK.
+        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return Connection(client, self.address, sudo=self.user != "root")
 
 

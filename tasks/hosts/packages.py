@@ -17,7 +17,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 PER_PACKAGE = Duration(8, 30)
 REVERSAL = Reversal(
     "reversible",
-    "removes exactly the packages that were added; dependencies it had to upgrade stay upgraded",
+    "removes exactly the packages that were added; what they upgraded, and system accounts they made, stay",
 )
 
 

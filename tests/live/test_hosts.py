@@ -165,8 +165,8 @@ def condition(look: HostReader) -> dict[str, Any]:
     return {
         "trees": trees,
         "packages": dict(look.packages()),
-        "accounts": [look.account(name) for name in ("shop", "deploy", "www-data", "tomcat")],
-        "groups": [look.group_exists(name) for name in ("shop", "release", "tomcat")],
+        "accounts": [look.account(name) for name in ("shop", "deploy", "www-data")],
+        "groups": [look.group_exists(name) for name in ("shop", "release")],
         "sysctl": look.sysctl("net.core.somaxconn"),
         "services": look.services(),
     }

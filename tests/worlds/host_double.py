@@ -371,7 +371,8 @@ class FakeWriter:
     def remove_account(self, name: str) -> None:
         self._journal(f"remove account {name}")
         del self._host.accounts[name]
-        self._host.groups.discard(name)
+        if not any(name in account.groups for account in self._host.accounts.values()):
+            self._host.groups.discard(name)
 
     def service(self, name: str, action: ServiceAction) -> None:
         self._journal(f"{action} {name}")

@@ -96,7 +96,7 @@ def _accounts() -> tuple[Step[Any], World]:
         server="web-2",
         accounts=(
             Account(name="deploy", uid=1500, groups=("www-data", "release")),
-            Account(name="clerk", groups=("release",)),
+            Account(name="clerk", groups=("release", "deploy")),
         ),
         host=FakeEndpoint(host),
     )

@@ -21,7 +21,7 @@ from tests.databases.servers import MIGRATOR, PASSWORD, LocalServer, servers
 
 SCHEMA = "shop"
 ACCOUNT = "shop_app@%"
-CUSTOMERS = '客户 "a`b\'c'
+CUSTOMERS = "客户 \"a`b'c"
 
 STATEMENTS = (
     f"CREATE DATABASE {SCHEMA} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",
@@ -94,30 +94,24 @@ class MysqlWorld:
 def _everything(server: LocalServer) -> object:
     """Definitions, rows, accounts and the read-only setting, by plain means."""
     found: dict[str, Any] = {}
-    with server.connect() as connection, connection.cursor() as cursor:
-
-        def rows(statement: str) -> list[Any]:
-            cursor.execute(statement)
-            return list(cursor.fetchall())
-
-        for schema in server.schemas():
-            connection.select_db(schema)
-            found[schema] = rows(f"SHOW CREATE DATABASE `{schema}`")
-            for table, kind in rows("SHOW FULL TABLES"):
-                quoted = table.replace("`", "``")
-                found[f"{schema}.{table}"] = rows(f"SHOW CREATE TABLE `{quoted}`")
-                if kind == "BASE TABLE":
-                    found[f"{schema}.{table}:rows"] = sorted(rows(f"SELECT * FROM `{quoted}`"), key=repr)
-            for what in ("ROUTINES", "TRIGGERS", "EVENTS"):
-                column, name = f"{what[:-1]}_SCHEMA", f"{what[:-1]}_NAME"
-                body = {"TRIGGERS": "ACTION_STATEMENT", "EVENTS": "STATUS"}.get(what, "ROUTINE_DEFINITION")
-                found[f"{schema}:{what}"] = rows(
-                    f"SELECT {name}, {body}, DEFINER FROM information_schema.{what}"
-                    f" WHERE {column} = '{schema}' ORDER BY 1"
-                )
-        for user, host in rows("SELECT User, Host FROM mysql.user WHERE User NOT IN ('', 'root', 'mariadb.sys')"):
-            found[f"{user}@{host}"] = sorted(rows(f"SHOW GRANTS FOR '{user}'@'{host}'"))
-        found["read_only"] = rows("SELECT @@global.read_only")
+    rows = server.run
+    for schema in server.schemas():
+        found[schema] = rows(f"USE `{schema}`", f"SHOW CREATE DATABASE `{schema}`")
+        for table, kind in rows("SHOW FULL TABLES"):
+            quoted = table.replace("`", "``")
+            found[f"{schema}.{table}"] = rows(f"SHOW CREATE TABLE `{quoted}`")
+            if kind == "BASE TABLE":
+                found[f"{schema}.{table}:rows"] = sorted(rows(f"SELECT * FROM `{quoted}`"), key=repr)
+        for what in ("ROUTINES", "TRIGGERS", "EVENTS"):
+            column, name = f"{what[:-1]}_SCHEMA", f"{what[:-1]}_NAME"
+            body = {"TRIGGERS": "ACTION_STATEMENT", "EVENTS": "STATUS"}.get(what, "ROUTINE_DEFINITION")
+            found[f"{schema}:{what}"] = rows(
+                f"SELECT {name}, {body}, DEFINER FROM information_schema.{what}"
+                f" WHERE {column} = '{schema}' ORDER BY 1"
+            )
+    for user, host in rows("SELECT User, Host FROM mysql.user WHERE User NOT IN ('', 'root', 'mariadb.sys')"):
+        found[f"{user}@{host}"] = sorted(rows(f"SHOW GRANTS FOR '{user}'@'{host}'"))
+    found["read_only"] = rows("SELECT @@global.read_only")
     return found
 
 

@@ -1,0 +1,211 @@
+"""File steps enrolled in the lifecycle contract: real disks behind a real sshd, buckets on moto's server."""
+
+import os
+import shutil
+import stat
+import tempfile
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.step import Step
+from tasks.files import CopyFiles, ReadShare, SourceFolder, TargetBucket, TargetFolder
+from tasks.hosts.keep import ROOM
+from tests.contract.case import Case, World
+from tests.worlds.aws_server import REGION, Keys, client, reset
+from tests.worlds.sshd import available, sshd
+
+BUCKET = "practice-share"
+NOBODY = 65534
+UNKNOWN = 61234
+MOMENT = 1_700_000_000
+FILES = {
+    "报价单 (最终版).txt": "中文".encode(),
+    "-rf": b"dash",
+    "new\nline": b"line",
+    "tab\tit's \"quoted\" ": b"odd",
+    "\udcd6\udcd0gbk.txt": b"not UTF-8",
+    "１／２ ‛␊.doc": b"like rclone's quotes",
+    "深/层/文件": b"deep",
+    "empty file": b"",
+    "bin/tool": b"\x00\xff" * 5000,
+}
+
+
+class FileWorld:
+    """A share in a temporary folder, and an empty target."""
+
+    def __init__(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="qianyun-files-"))
+        self.keys = self.root / "keys"
+        self.keys.mkdir()
+        self.share = self.root / "share"
+        self.copy = f"files/share/{uuid.uuid4().hex}"
+        self.damage: Callable[[], object] = lambda: shutil.rmtree(self.share)
+        write_share(self.share)
+
+    @property
+    def source(self) -> SourceFolder:
+        return SourceFolder(sshd().host(self.keys), str(self.share))
+
+    @property
+    def record(self) -> Path:
+        return Path(ROOM, self.copy.replace("/", "~"))
+
+    def snapshot(self) -> object:
+        return tree(self.share)
+
+    def make_unreadable(self) -> None:
+        sshd().spoil_key(self.keys)
+
+    def disturb(self) -> None:
+        self.damage()
+
+    def close(self) -> None:
+        shutil.rmtree(self.root)
+
+
+class DiskWorld(FileWorld):
+    """The target is a folder that is not there yet, or one that holds something."""
+
+    def __init__(self, *, holds: bool = False) -> None:
+        super().__init__()
+        self.place = self.root / "data" / "share"
+        self.damage = self.flip
+        if holds:
+            (self.place / "深").mkdir(parents=True, mode=0o700)
+            (self.place / "theirs").write_text("not ours")
+
+    def step(self, **other: Any) -> CopyFiles:
+        target = TargetFolder(sshd().host(self.keys), str(self.place))
+        wanted: dict[str, Any] = {"key": self.copy, "source": self.source, "target": target}
+        return CopyFiles(**(wanted | {"copy": self.copy} | other))
+
+    def flip(self) -> None:
+        """One bit of one file; size and time stay."""
+        path = self.place / "bin/tool"
+        before = path.stat()
+        content = bytearray(path.read_bytes())
+        content[100] ^= 1
+        path.write_bytes(content)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def snapshot(self) -> object:
+        return tree(self.share), tree(self.root / "data"), self.record.exists()
+
+    def close(self) -> None:
+        shutil.rmtree(self.record, ignore_errors=True)
+        super().close()
+
+
+class BucketWorld(FileWorld):
+    """The target is a bucket that holds one object of somebody else's."""
+
+    def __init__(self, *, versioned: bool = True) -> None:
+        super().__init__()
+        reset()
+        self.cloud_keys = Keys()
+        s3 = client("s3")
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": [{"Key": "owner", "Value": "finance"}]})
+        if versioned:
+            s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        s3.put_object(Bucket=BUCKET, Key="theirs", Body=b"not ours")
+        self.damage = lambda: s3.put_object(Bucket=BUCKET, Key="深/层/文件", Body=b"DEEP")
+
+    def step(self, **other: Any) -> CopyFiles:
+        target = TargetBucket(self.cloud_keys.account(), BUCKET)
+        wanted: dict[str, Any] = {"key": self.copy, "source": self.source, "target": target}
+        return CopyFiles(**(wanted | {"copy": self.copy} | other))
+
+    def snapshot(self) -> object:
+        s3 = client("s3")
+        found = s3.list_object_versions(Bucket=BUCKET)
+        objects = []
+        for version in found.get("Versions", []):
+            known = s3.get_object(Bucket=BUCKET, Key=version["Key"], VersionId=version["VersionId"])
+            mark = "" if known["Metadata"].get("qianyun-step") is None else "ours"
+            objects.append((version["Key"], known["Body"].read(), known["Metadata"].get("mtime"), mark))
+        deletions = sorted(marker["Key"] for marker in found.get("DeleteMarkers", []))
+        tags = {t["Key"]: t["Value"] for t in s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"]}
+        state = tags.pop(f"qianyun:{self.copy}", "").split("=")[0]
+        return tree(self.share), sorted(objects), deletions, tags, state
+
+    def close(self) -> None:
+        self.cloud_keys.close()
+        super().close()
+
+
+def write_share(root: Path) -> None:
+    """A small share with everything that breaks careless tools."""
+    for name, content in FILES.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    (root / "空 folder" / "inner").mkdir(parents=True)
+    (root / "link").symlink_to("深/层/文件")
+    (root / "深" / "dangling").symlink_to("/nowhere/无")
+    (root / "loop").symlink_to(".")
+    os.mkfifo(root / "pipe")
+    os.chown(root / "bin/tool", NOBODY, NOBODY)
+    (root / "bin/tool").chmod(0o4750)
+    os.chown(root / "深/层", UNKNOWN, UNKNOWN)
+    (root / "深/层").chmod(0o2770)
+    os.lchown(root / "link", UNKNOWN, UNKNOWN)
+    entries = sorted([root, *root.rglob("*")], key=lambda path: -len(path.parts))
+    for number, path in enumerate(entries):
+        os.utime(path, ns=(0, (MOMENT + number) * 10**9 + 123_456_789), follow_symlinks=False)
+
+
+def tree(root: Path) -> dict[str, Any]:
+    """Everything below a folder; times in whole seconds, as SFTP carries them."""
+    if not root.exists():
+        return {}
+    found = {}
+    for path in [root, *sorted(root.rglob("*"))]:
+        about = path.lstat()
+        content: Any = path.read_bytes() if stat.S_ISREG(about.st_mode) else None
+        content = os.readlink(path) if path.is_symlink() else content
+        # A folder's time is told only where it was set on purpose.
+        time = int(about.st_mtime) if about.st_mtime < MOMENT + 10_000 else None
+        found[str(path.relative_to(root))] = (about.st_mode, about.st_uid, about.st_gid, time, content)
+    return found
+
+
+def _copy_to_a_new_folder() -> tuple[Step[Any], World]:
+    world = DiskWorld()
+    return world.step(), world
+
+
+def _copy_beside_others() -> tuple[Step[Any], World]:
+    world = DiskWorld(holds=True)
+    return world.step(), world
+
+
+def _copy_to_a_bucket() -> tuple[Step[Any], World]:
+    world = BucketWorld()
+    return world.step(), world
+
+
+def _last_copy() -> tuple[Step[Any], World]:
+    world = DiskWorld()
+    return world.step(key=f"cutover/{world.copy}", last=True), world
+
+
+def _read_share() -> tuple[Step[Any], World]:
+    world = FileWorld()
+    return ReadShare(key="discovery/share/share", source=world.source), world
+
+
+CASES = (
+    [
+        Case("files/read-share", _read_share),
+        Case("files/copy-to-disk", _copy_to_a_new_folder),
+        Case("files/copy-beside-others", _copy_beside_others),
+        Case("files/copy-to-bucket", _copy_to_a_bucket),
+        Case("files/last-copy", _last_copy),
+    ]
+    if available()
+    else []
+)
