@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from core.errors import MigrationError, Refused, StalePlan
 from core.plan import MigrationPlan
@@ -99,18 +100,21 @@ def _approved_plan(work: Work, digest: str) -> Rehearsal:
 
 
 def _guards(work: Work, digest: str) -> tuple[Guard, ...]:
-    today = datetime.now(UTC)
-    findings = evaluate(work.inventory, today.date())
+    now = datetime.now(UTC)
+    # Evidence is dated where the customer is: in UTC, this morning's would lie in the future.
+    findings = evaluate(
+        work.inventory, now.astimezone(ZoneInfo(work.inventory.project.window.timezone)).date()
+    )
     blocked = {
         phase: "; ".join(f"{finding.kind} is {finding.answer} ({finding.evidence})" for finding in unmet)
         for phase in {step.phase for step in work.graph}
         if (unmet := blocking(findings, phase))
     }
     window = work.inventory.project.window
-    if not window.start <= today < window.end:
+    if not window.start <= now < window.end:
         blocked["cutover"] = (
             f"the reserved window is {window.start.isoformat()} to {window.end.isoformat()}, "
-            f"now is {today.isoformat(timespec='minutes')}"
+            f"now is {now.isoformat(timespec='minutes')}"
         )
     retry = f"qianyun migrate {work.inventory.folder} --plan {digest}"
     return scope_guard(work.inventory), refuse_phases(blocked, retry)

@@ -73,6 +73,7 @@ SystemAccount = Annotated[
     str, _like(r"^[a-z_][a-z0-9_-]{0,30}[$]?$", "a name of an operating-system account or group")
 ]
 Url = Annotated[str, _like(r"^https?://[^\s/]+(/\S*)?$", "a URL that starts with http:// or https://")]
+SiteName = Annotated[str, _like(r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$", "the name of a file, without its folder")]
 SqlAccount = Annotated[str, _like(r"^[^@\s]+@\S+$", "an account as name@host")]
 RecordName = Annotated[
     str, _like(r"^(@|[*A-Za-z0-9_][A-Za-z0-9._-]*)$", "a name inside the zone, or @ for the zone itself")

@@ -8,6 +8,7 @@ from pathlib import Path
 DEMO = Path(__file__).parent / "demo"
 SCHEMAS = Path(__file__).parent / "schema"
 _DEMO_PREFIX = "10.77"
+_DEMO_PHP = "8.2"
 _CLOUD_KEYS = {
     "aws_access_key_id": "practice-key-id",
     "aws_secret_access_key": "practice-key",
@@ -23,10 +24,12 @@ def materialise(
     window_end: datetime,
     secrets: Path,
     today: date | None = None,
+    php: str = _DEMO_PHP,
 ) -> Path:
     """Write a project folder made from the demo into `dest` and return it; existing files are replaced.
 
-    The contract and the evidence of the preconditions are dated so that they hold today.
+    `php` is the version on the practice hosts, part of a path. The contract and the evidence of the
+    preconditions are dated so that they hold today.
     Raises: ValueError for times without a time zone, or a prefix that is not two numbers ("10.79").
     """
     if window_start.tzinfo is None or window_end.tzinfo is None:
@@ -39,6 +42,7 @@ def materialise(
     for source in sorted(DEMO.glob("*.yaml")):
         text = source.read_text(encoding="utf-8")
         text = re.sub(rf"(?<![\d.]){re.escape(_DEMO_PREFIX)}\.(?=\d)", f"{prefix}.", text)
+        text = text.replace(f"/etc/php/{_DEMO_PHP}/", f"/etc/php/{php}/")
         # Absolute, so that an editor finds the schema from wherever the project lies.
         text = text.replace("$schema=../schema/", f"$schema={SCHEMAS.as_uri()}/")
         if source.name == "project.yaml":

@@ -4,7 +4,17 @@ from typing import Literal
 
 from pydantic import Field, IPvAnyNetwork
 
-from inventory.base import AbsolutePath, Address, Name, Noun, SecretRef, SqlAccount, SystemAccount, Words
+from inventory.base import (
+    AbsolutePath,
+    Address,
+    Name,
+    Noun,
+    SecretRef,
+    SiteName,
+    SqlAccount,
+    SystemAccount,
+    Words,
+)
 
 
 class Ssh(Noun):
@@ -46,7 +56,7 @@ class Application(Noun):
     content: tuple[str, ...] = Field(
         description="Absolute paths of folders and files that belong to it", min_length=1
     )
-    site: str = Field(default="", description="nginx: name of its file in sites-available")
+    site: SiteName = Field(default="", description="nginx: name of its file in sites-available")
     php_fpm: bool = Field(default=False, description="nginx: served through PHP-FPM")
     port: int = Field(ge=1, le=65535)
     health: AbsolutePath = Field(default="/", description="Path that answers 200 when the application works")
@@ -66,7 +76,7 @@ class Database(Noun):
     schema_name: Words = Field(alias="schema", description="Schema (database) on that server")
     user: Words
     password: SecretRef
-    accounts: tuple[SqlAccount, ...] = Field(
+    accounts: tuple[SiteName, SqlAccount, ...] = Field(
         default=(), description="Accounts ('name'@'host' as name@host) that move with it"
     )
 

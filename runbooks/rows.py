@@ -146,7 +146,8 @@ def command(inventory: Inventory, record: Record, step: StepLine) -> str:
 
 
 def way_back(inventory: Inventory, step: StepLine) -> str:
-    item = f" --item {step.item}" if step.item else ""
+    # A cutover is carried and taken back as a whole: half of one leaves the estate between two sides.
+    item = f" --item {step.item}" if step.item and step.phase != "cutover" else ""
     return f"qianyun rollback {inventory.project.id} --phase {step.phase}{item}"
 
 

@@ -65,12 +65,14 @@ class SetAccounts(Step[AccountFacts]):
     def apply(self, plan: Plan, writer: Writer) -> None:
         look, host, keepsake = writer.reader.open(self.host), writer.open(self.host), Keepsake(self.key)
         wanted = [a for a in self.accounts if any(c.object == self._object(a) for c in plan.changes)]
-        missing = sorted(
-            {g for a in wanted for g in a.groups if not look.group_exists(g)} - {a.name for a in wanted}
-        )
+        new = {a.name for a in wanted if not isinstance(look.account(a.name), Known)}
+        named = {group for account in wanted for group in account.groups}
+        missing = sorted(group for group in named | new if not look.group_exists(group))
+        # An account's own group comes and normally goes with it, but stays where others joined it.
         keepsake.keep(look, host, (), groups=missing)
         for group in missing:
-            host.add_group(group)
+            if group not in new:
+                host.add_group(group)
         for account in wanted:
             if not isinstance(look.account(account.name), Known):
                 host.add_account(account.name, account.uid, account.shell)

@@ -39,7 +39,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Estate]:
     yield up(NAME)
-    pass  # down(NAME)
+    down(NAME)
 
 
 def ssh(lab: Estate, host: str) -> Ssh:

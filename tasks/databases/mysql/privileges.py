@@ -67,10 +67,14 @@ def _listed(what: str) -> tuple[str, ...]:
 
 def _covers(quoted: str, schema: str) -> bool:
     """Whether a schema name in a grant, with its wildcards, covers the schema."""
-    expression = ""
-    for part in re.findall(r"\\.|.", unquote(quoted), re.DOTALL):
-        expression += {"_": ".", "%": ".*"}.get(part, re.escape(part[-1]))
-    return re.fullmatch(expression, schema, re.DOTALL) is not None
+    return _matches(unquote(quoted), schema)
+
+
+def _matches(wildcards: str, value: str) -> bool:
+    """SQL's own wildcards: _ for one character, % for any, a backslash before either."""
+    parts = re.findall(r"\\.|.", wildcards, re.DOTALL)
+    expression = "".join({"_": ".", "%": ".*"}.get(part, re.escape(part[-1])) for part in parts)
+    return re.fullmatch(expression, value, re.DOTALL) is not None
 
 
 def names(session: ReadSession) -> frozenset[str]:
@@ -133,7 +137,6 @@ def bypassing(session: ReadSession) -> tuple[str, ...]:
             f" WHERE PRIVILEGE_TYPE IN ({listed})"
         )
     }
-    users = {holder.rpartition("@")[0].strip("'") for holder in holders}
     ours = session.one("SELECT SUBSTRING_INDEX(USER(), '@', 1)")[0]
     return tuple(
         f"session {number} of {user}@{host}"
@@ -142,8 +145,16 @@ def bypassing(session: ReadSession) -> tuple[str, ...]:
             " WHERE COMMAND NOT IN ('Daemon', 'Binlog Dump', 'Binlog Dump GTID')"
             " AND USER NOT IN ('system user', 'event_scheduler') ORDER BY ID"
         )
-        if user in users and user != ours
+        if user != ours and any(_may_be(holder, user, host) for holder in holders)
     )
+
+
+def _may_be(holder: str, user: str, host: str) -> bool:
+    """Whether a session may run as this 'name'@'host' (errs on the side of yes for netmasks)."""
+    name_held, _, host_held = holder.rpartition("@")
+    host_held = host_held.strip("'")
+    fits = "/" in host_held or _matches(host_held, host.rpartition(":")[0] or host)
+    return name_held.strip("'") == user and fits
 
 
 def writing(session: Session) -> tuple[str, ...]:
