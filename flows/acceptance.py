@@ -13,6 +13,7 @@ from flows.acceptance_steps import ANNEXES, LETTER, acceptance_steps, read_back
 from flows.dossier import record_of
 from inventory.calendar import acceptance_deadline, load_calendar
 from inventory.model import Inventory
+from inventory.secrets import SecretSource
 from ledger.book import Ledger
 from ledger.gate_state import GateState
 from runbooks.record import Reading, Record
@@ -39,8 +40,13 @@ class AcceptanceDesk:
         self.run_id = ""
 
     def steps(self) -> list[Step[Any]]:
+        password = self._inventory.project.index_password
         return acceptance_steps(
-            self._inventory, record=self.record, now=lambda: datetime.now(UTC), home=self._home
+            self._inventory,
+            record=self.record,
+            now=lambda: datetime.now(UTC),
+            home=self._home,
+            index_password=SecretSource(password, self._inventory.folder) if password else None,
         )
 
     def record(self) -> Record:

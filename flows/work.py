@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from core.graph import Graph
+from flows import secrets as secrets  # teaches prefect: references
 from flows.acceptance import AcceptanceDesk
 from flows.home import home, ledger_url, project_folder, remember_project
 from flows.project import project_graph, selected

@@ -9,9 +9,10 @@ DEMO = Path(__file__).parent / "demo"
 SCHEMAS = Path(__file__).parent / "schema"
 _DEMO_PREFIX = "10.77"
 _DEMO_PHP = "8.2"
-_CLOUD_KEYS = {
+_PRACTICE_SECRETS = {
     "aws_access_key_id": "practice-key-id",
     "aws_secret_access_key": "practice-key",
+    "index_password": "practice-index-password",
 }
 """The practice cloud takes any key; real ones in the secrets folder go first."""
 
@@ -68,7 +69,7 @@ def _set(text: str, key: str, value: str) -> str:
 def _copy_secrets(source: Path, dest: Path) -> None:
     dest.mkdir(mode=0o700, exist_ok=True)
     found = {file.name: file.read_bytes() for file in sorted(source.iterdir()) if file.is_file()}
-    for name, content in ({k: v.encode() for k, v in _CLOUD_KEYS.items()} | found).items():
+    for name, content in ({k: v.encode() for k, v in _PRACTICE_SECRETS.items()} | found).items():
         # Private from its first byte on: a later chmod would leave it readable for a moment.
         draft = dest / f".{name}.new"
         draft.unlink(missing_ok=True)

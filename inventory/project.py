@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from inventory.base import Address, Day, Mail, Moment, Name, Noun, Words
+from inventory.base import Address, Day, Mail, Moment, Name, Noun, SecretRef, Words
 
 
 class Party(Noun):
@@ -65,6 +65,10 @@ class Project(Noun):
     window: Window
     residency: Residency
     mail: MailRelay
+    index_password: SecretRef | None = Field(
+        default=None,
+        description="Password of the index as it is sent: 16 ASCII characters or more",
+    )
     calendar: Literal["mainland-china"] = "mainland-china"
 
     def contact(self, mail: str) -> Contact | None:

@@ -76,7 +76,7 @@ class Database(Noun):
     schema_name: Words = Field(alias="schema", description="Schema (database) on that server")
     user: Words
     password: SecretRef
-    accounts: tuple[SiteName, SqlAccount, ...] = Field(
+    accounts: tuple[SqlAccount, ...] = Field(
         default=(), description="Accounts ('name'@'host' as name@host) that move with it"
     )
 

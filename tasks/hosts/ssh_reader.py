@@ -245,7 +245,8 @@ class SshReader:
         return self._absent_or_fail(argv, output)
 
     def _absent_or_fail(self, argv: Sequence[str], output: Output) -> Absent:
-        if output.stderr.strip().endswith(_NO_SUCH):
+        # A missing command ends with the same words as a missing file.
+        if output.status != _NOT_INSTALLED and output.stderr.strip().endswith(_NO_SUCH):
             return ABSENT
         raise self._shell.failed(argv, output)
 

@@ -7,7 +7,7 @@ from tasks.hosts.sysctl import settings
 
 
 def test_entries_with_odd_names() -> None:
-    text = "d\0755\0root\0root\04096\01700000000.5\0\0\0l\0777\0u\0g\03\01.0\0to\nthere\0new\nline\0"
+    text = "d|755|root|root|4096|1700000000.5|||l|777|u|g|3|1.0|to\nthere|new\nline|".replace("|", "\0")
     assert dict(parse.entries(text)) == {
         "": FileState("folder", "755", "root", "root", 0, 1_700_000_000),
         "new\nline": FileState("link", "777", "u", "g", 0, 1, target="to\nthere"),

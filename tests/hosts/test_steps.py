@@ -18,7 +18,7 @@ from tasks.hosts.packages import InstallPackages
 from tasks.hosts.ports import AccountState
 from tasks.hosts.sysctl import FILE, SetSysctl
 from tasks.hosts.timezone import SetTimezone
-from tests.worlds.host_double import FakeEndpoint, FakeHost, Node, Package
+from tests.worlds.host_double import FakeEndpoint, FakeHost, Package
 from tests.worlds.hosts import bare_host
 
 
@@ -199,10 +199,3 @@ def test_an_account_keeps_groups_nobody_asked_about() -> None:
     step = accounts(host, Account(name="clerk", groups=("www-data",)))
     write(step, "apply", plan(step))
     assert host.accounts["clerk"].groups == ("mail", "www-data")
-
-
-def test_a_copied_localtime_is_unreadable_not_absent() -> None:
-    host = bare_host()
-    host.nodes["/etc/localtime"] = Node(data=b"TZif2")
-    # The double has no such case by itself; the SSH reader raises for it (tests/hosts/test_ssh.py).
-    assert plan(timezone(host)).changes

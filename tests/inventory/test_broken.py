@@ -1,10 +1,13 @@
 """Every broken inventory gives exactly its faults, each at its line."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from core.errors import INVALID, InventoryInvalid
+from inventory import crosscheck
+from inventory.draft import Draft, Finding
 from inventory.loader import check, load
 from tests.inventory.cases import all_cases, build
 
@@ -50,3 +53,20 @@ def test_never_repeats_a_secret(secret: str, tmp_path: Path) -> None:
 
 def test_there_are_enough_of_them() -> None:
     assert len(all_cases()) >= 30
+
+
+def test_every_rule_refuses_somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = {rule.__name__ for rule in crosscheck.RULES}
+
+    def listening(draft: Draft) -> Iterator[Finding]:
+        for rule in rules:
+            for finding in rule(draft):
+                silent.discard(rule.__name__)
+                yield finding
+
+    rules = crosscheck.RULES
+    monkeypatch.setattr(crosscheck, "RULES", (listening,))
+    for case in all_cases():
+        build(case, tmp_path / case.stem)
+        check(tmp_path / case.stem)
+    assert not silent
