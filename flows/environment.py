@@ -1,9 +1,9 @@
-"""Phase 3, environment: servers in the cloud, and their operating systems' settings."""
+"""Phase 3, environment: servers and buckets in the cloud, and the operating systems' settings."""
 
 from typing import Any
 
 from core.step import Step
-from flows.instances import instances
+from flows.instances import buckets, instances
 from inventory.model import Inventory
 from inventory.targets import Server
 from tasks.hosts.accounts import SetAccounts
@@ -15,7 +15,7 @@ from tasks.hosts.timezone import SetTimezone
 
 def environment(inventory: Inventory) -> list[Step[Any]]:
     settings = [step for server in inventory.targets.servers for step in _settings(inventory, server)]
-    return [*instances(inventory), *settings]
+    return [*instances(inventory), *buckets(inventory), *settings]
 
 
 def _settings(inventory: Inventory, server: Server) -> list[Step[Any]]:

@@ -15,8 +15,12 @@ def from_block(name: str, folder: Path) -> str:
     import httpx
     from prefect.blocks.system import Secret
 
+    async def value() -> str:
+        block = await Secret.aload(name)
+        return str(block.get())  # type: ignore[attr-defined]  # its stub hides the block's own type
+
     try:
-        return str(asyncio.run(Secret.aload(name)).get())
+        return asyncio.run(value())
     except (ValueError, RuntimeError, httpx.HTTPError) as error:
         raise Unreadable(
             f"Prefect Secret block {name!r}: {type(error).__name__}",

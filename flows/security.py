@@ -1,6 +1,7 @@
 """Phase 6, security: the declared flows as security groups and network ACLs, and the backups of servers."""
 
 from graphlib import CycleError, TopologicalSorter
+from ipaddress import ip_network
 from typing import Any
 
 from core.errors import Refused
@@ -46,7 +47,9 @@ def _group(inventory: Inventory, group: SecurityGroup) -> Step[Any]:
 
 def _inbound(rule: Rule) -> InboundRule:
     port = -1 if rule.protocol == "icmp" else rule.port
-    return InboundRule(rule.source, rule.protocol, port, port, rule.reason)
+    # As AWS writes ranges, so that what is read back compares equal.
+    source = str(ip_network(rule.source)) if is_range(rule.source) else rule.source
+    return InboundRule(source, rule.protocol, port, port, rule.reason)
 
 
 def _sources(group: SecurityGroup) -> set[str]:

@@ -17,6 +17,8 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 
+from lab.backup import add_selections
+
 SERVICES = ("ec2", "s3", "route53", "secretsmanager", "backup", "sts", "iam", "kms")
 GLOBAL_SERVICES = ("s3", "route53", "iam", "sts")
 REGIONS = ("cn-north-1", "cn-northwest-1", "us-east-1")  # the last: moto looks there unasked
@@ -120,5 +122,6 @@ def application() -> Callable[[dict[str, Any], Start], Iterable[bytes]]:
 
 
 if __name__ == "__main__":
+    add_selections()
     wake()
     run_simple("0.0.0.0", 5000, application(), threaded=True)

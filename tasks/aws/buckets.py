@@ -1,9 +1,9 @@
 """Object storage: a private, encrypted bucket in the agreed region."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from core.access import Reader
+from core.access import Reader, Writer
 from core.checks import Check
 from core.errors import Refused
 from core.facts import Fact
@@ -24,6 +24,7 @@ class BucketFacts:
     versioning: str = "Off"
     blocked: tuple[str, ...] = ()
     encryption: str = "none"
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +59,14 @@ class CreateBucket(AwsStep[BucketFacts]):
             lambda: s3.get_bucket_encryption(**owned),
             "ServerSideEncryptionConfigurationNotFoundError",
         )
+        tags = none_on(lambda: s3.get_bucket_tagging(**owned), "NoSuchTagSet")
         return BucketFacts(
             # An empty location means the oldest region.
             region=fact(location or "us-east-1"),
             versioning=s3.get_bucket_versioning(**owned).get("Status", "Off"),
             blocked=_blocked(dict(public["PublicAccessBlockConfiguration"]) if public else {}),
             encryption=_algorithm(encryption),
+            tags={tag["Key"]: tag["Value"] for tag in tags["TagSet"]} if tags else {},
         )
 
     def plan(self, facts: BucketFacts) -> Plan:
@@ -84,6 +87,9 @@ class CreateBucket(AwsStep[BucketFacts]):
         wanted = "Enabled" if self.versioned else facts.versioning
         if facts.versioning != wanted:
             changes.append(self._change("versioning", facts.versioning, wanted))
+        # Buckets are found by name; the mark is for people and bills, and comes last.
+        if not self.mark.tags().items() <= facts.tags.items():
+            changes.append(self._change("tags", facts.tags, self.mark.tags()))
         because = "" if changes else f"bucket {self.name} is there, closed and encrypted"
         return Plan(tuple(changes), because, Duration(3, 10))
 
@@ -97,19 +103,17 @@ class CreateBucket(AwsStep[BucketFacts]):
             self._set(cloud, change.object, change.after)
 
     def _create(self, cloud: AwsWriter) -> None:
-        # The name alone finds it again; the mark is for people and bills, and goes with the creation.
-        configuration: Any = {
-            "Tags": [{"Key": key, "Value": value} for key, value in self.mark.tags().items()]
-        }
+        request: Any = {"Bucket": self.name}
+        # The oldest region must not be named, every other must.
         if self.account.region != "us-east-1":
-            configuration["LocationConstraint"] = self.account.region
-        none_on(
-            lambda: cloud.s3.create_bucket(
-                Bucket=self.name,
-                CreateBucketConfiguration=configuration,
-            ),
-            "BucketAlreadyOwnedByYou",
-        )
+            request["CreateBucketConfiguration"] = {"LocationConstraint": self.account.region}
+        none_on(lambda: cloud.s3.create_bucket(**request), "BucketAlreadyOwnedByYou")
+
+    def undo(self, plan: Plan, writer: Writer) -> None:
+        # A bucket we made is deleted as it stands: were its settings taken back first, one that turns out
+        # to hold data would be left open.
+        created = tuple(change for change in plan.changes if change.action == "create")
+        super().undo(Plan(created, plan.nothing_because) if created else plan, writer)
 
     def _unmake(self, cloud: AwsWriter, change: Change) -> None:
         if known(self._look(cloud).region) is None:
@@ -130,10 +134,21 @@ class CreateBucket(AwsStep[BucketFacts]):
         elif object_.startswith("encryption"):
             rule: Any = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": wanted}}
             s3.put_bucket_encryption(ServerSideEncryptionConfiguration={"Rules": [rule]}, **owned)
-        else:
+        elif object_.startswith("versioning"):
             # A bucket that ever kept versions can only be told to keep no further ones.
             status: Any = "Enabled" if wanted == "Enabled" else "Suspended"
             s3.put_bucket_versioning(VersioningConfiguration={"Status": status}, **owned)
+        else:
+            self._set_tags(cloud, wanted)
+
+    def _set_tags(self, cloud: AwsWriter, wanted: dict[str, str]) -> None:
+        """Set our tags to the wanted ones and leave the others."""
+        others = {key: value for key, value in self._look(cloud).tags.items() if key not in self.mark.tags()}
+        tags: Any = [{"Key": key, "Value": value} for key, value in {**others, **wanted}.items()]
+        if tags:
+            cloud.s3.put_bucket_tagging(Tagging={"TagSet": tags}, **self._owned)
+        else:
+            cloud.s3.delete_bucket_tagging(**self._owned)
 
     def verify(self, reader: Reader) -> tuple[Check, ...]:
         facts = self.inspect(reader)

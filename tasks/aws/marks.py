@@ -116,12 +116,13 @@ def instance_key(server: str) -> str:
 def required(value: T | None, what: str) -> T:
     """What the step builds on.
 
-    Raises: errors.ApplyFailed where it vanished since planning.
+    Raises: errors.ApplyFailed where it vanished since planning, or AWS does not show it everywhere yet.
     """
     if value is None:
         raise ApplyFailed(
             f"{what} is not there",
-            why="It was there, or was to be made first, when this was planned: somebody removed it since.",
+            why="It was to be made first: AWS does not show it everywhere yet, or somebody removed it since.",
             next_command="qianyun rehearse",
+            transient=True,
         )
     return value

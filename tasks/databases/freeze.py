@@ -1,10 +1,11 @@
 """FreezeSource: from here to the switch nobody writes to the source server."""
 
+import time
 from dataclasses import dataclass
 
 from core.access import Reader, Writer
 from core.checks import Check
-from core.errors import Refused
+from core.errors import ApplyFailed, Refused
 from core.plan import Change, Duration, Plan
 from core.step import Reversal, Step
 from tasks.databases.move import Move
@@ -17,7 +18,8 @@ ON = "ON"
 class FreezeSource(Step[WriteState]):
     """Sets the whole server (not one schema) read-only, having waited for running writers.
 
-    wait_s: how long running transactions may hold it up. Other writers queue meanwhile, so it is short.
+    wait_s: how long transactions that were open at the start may take to end; they are never killed. One
+    opened later fails at its COMMIT, as anything that is written from then on.
     """
 
     key: str
@@ -53,8 +55,31 @@ class FreezeSource(Step[WriteState]):
                 why="Their accounts may write to a read-only server, so the freeze would not hold for them.",
                 next_command="SHOW PROCESSLIST;  # end these sessions, then cut over again",
             )
+        port = writer.open(self.move.source)
         for change in plan.changes:
-            writer.open(self.move.source).restrict_writes(change.after, self.wait_s)
+            self._await_end(writer, found.writing)
+            port.restrict_writes(change.after, self.wait_s)
+            # MariaDB does not wait for open transactions when it becomes read-only: it refuses their COMMIT.
+            # One that stays idle would write after a thaw, between the copy and what it was copied from.
+            try:
+                self._await_end(writer, None)
+            except ApplyFailed:
+                port.restrict_writes(change.before, self.wait_s)
+                raise
+
+    def _await_end(self, writer: Writer, transactions: tuple[str, ...] | None) -> None:
+        """Wait for these transactions to end, or for any that has changed rows."""
+        look = writer.reader.open(self.move.source)
+        end = time.monotonic() + self.wait_s
+        while left := [t for t in look.write_state().writing if transactions is None or t in transactions]:
+            if time.monotonic() > end:
+                raise ApplyFailed(
+                    f"{self.move.source.address}: still writing after {self.wait_s} s: {'; '.join(left)}",
+                    why="Writing goes on as before; a transaction cut off half-way may be work lost.",
+                    next_command="SHOW PROCESSLIST;  # let it end or end it, then cut over again",
+                    transient=True,
+                )
+            time.sleep(0.1)
 
     def verify(self, reader: Reader) -> tuple[Check, ...]:
         return freeze_checks(self.inspect(reader), self.move.source.address)

@@ -9,10 +9,10 @@ from core.errors import Refused, Unreadable
 from core.plan import Duration
 from tasks.databases.port import DatabaseServer, Purpose, ReadPort, Server, StoredObject, Table
 
-# Measured on a 2-core machine, MariaDB 10.11 at both ends, tables with three indexes: copied at about
-# 9 MB/s and digested at about 50 MB/s of table size; a slow disk or a busy source takes three times that.
-_COPY_BYTES_PER_S = 6_000_000
-_DIGEST_BYTES_PER_S = 30_000_000
+# Assumed, by table size: half of what a busy 2-core machine did with MariaDB 10.11 at both ends and a table
+# with three secondary indexes (54 MB: copied at 20 MB/s, compared at 55 MB/s); the worst is three times slower.
+_COPY_BYTES_PER_S = 10_000_000
+_DIGEST_BYTES_PER_S = 25_000_000
 _SLOWEST = 3.0
 _TABLE_S = 0.05
 

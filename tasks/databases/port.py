@@ -165,7 +165,7 @@ class WriteState:
     settings: Mapping[str, str]
     """The settings that forbid writing, as they are ("ON" | "OFF")."""
     writing: tuple[str, ...]
-    """Open transactions that have changed rows."""
+    """Open transactions that have changed rows, each by an identity of its own."""
     bypassing: tuple[str, ...]
     """Connected sessions, ours aside, that the settings do not stop."""
 

@@ -218,16 +218,13 @@ class CopyFiles(Step[CopyFacts]):
     def undo(self, plan: Plan, writer: Writer) -> None:
         if plan.is_empty:
             return
-        target = writer.reader.open(self.target)
-        state = target.state(self.copy)
-        if state is None:
-            return
+        state = writer.reader.open(self.target).state(self.copy)
         writing = writer.open(self.target)
         try:
-            if self.last:
-                writing.finish(self.copy, CopyState(state.copied_at, None))
-            else:
+            if not self.last:
                 writing.take_back(self.copy)
+            elif state is not None:
+                writing.finish(self.copy, CopyState(state.copied_at, None))
         except ApplyFailed as error:
             raise UndoFailed(
                 f"{error.detail}; part of the copy still stands",

@@ -33,7 +33,7 @@ class SourceFolder(Source):
         return f"{self.host.address}:{self.path}"
 
     def open_reader(self) -> SourceReader:
-        return FolderReader(self.host, self.path, "src")
+        return FolderReader(self.host.connect(), sftp_remote("src", self.host, self.path), self.path)
 
     def open_writer(self, journal: Journal) -> SourceReader:
         raise AssertionError("nothing is ever written to a source")
@@ -62,10 +62,11 @@ class TargetFolder(Target):
         }
 
     def open_reader(self) -> TargetReader:
-        return FolderReader(self.host, self.path, "dst")
+        return FolderReader(self.host.connect(), sftp_remote("dst", self.host, self.path), self.path)
 
     def open_writer(self, journal: Journal) -> TargetWriter:
-        return FolderWriter(self.host, self.path, journal)
+        remote = sftp_remote("dst", self.host, self.path)
+        return FolderWriter(self.host.connect(), remote, self.path, journal)
 
 
 class FolderReader:
@@ -73,11 +74,11 @@ class FolderReader:
 
     algorithm = "sha256"
 
-    def __init__(self, host: SshHost, path: str, name: str, connection: Connection | None = None) -> None:
+    def __init__(self, connection: Connection, remote: Remote, path: str) -> None:
         self._path = path
-        self._connection = connection or host.connect()
-        self._shell = LookingShell(self._connection)
-        self.remote = sftp_remote(name, host, path)
+        self._connection = connection
+        self._shell = LookingShell(connection)
+        self.remote = remote
 
     def close(self) -> None:
         self._connection.close()
@@ -155,13 +156,13 @@ class FolderReader:
 class FolderWriter:
     """Writes a copy into a folder. What it brought is written down under /var/lib/qianyun of that host."""
 
-    def __init__(self, host: SshHost, path: str, journal: Journal) -> None:
+    def __init__(self, connection: Connection, remote: Remote, path: str, journal: Journal) -> None:
         self._path = path.rstrip("/")
-        self._connection = host.connect()
+        self._connection = connection
         self._journal = journal
-        self._look = FolderReader(host, path, "dst", self._connection)
-        self._host_reader = SshReader(self._connection)
-        self._host = SshWriter(self._connection, journal)
+        self._look = FolderReader(connection, remote, path)
+        self._host_reader = SshReader(connection)
+        self._host = SshWriter(connection, journal)
 
     def close(self) -> None:
         self._connection.close()
@@ -210,7 +211,7 @@ class FolderWriter:
         ours = self._look.ours(copy, names)
         files = [n for n in ours if n in found.entries and found.entries[n].kind != "folder"]
         # Deepest first; a folder that holds what is not ours stays.
-        folders = sorted((n for n in ours if n in found.of("folder")), key=lambda n: -n.count("/"))
+        folders = sorted((n for n in ours if n in found.of("folder")), key=_depth, reverse=True)
         if files:
             self._batch(f"remove {what}: {len(files)} files", ["rm", "-f", "--"], files)
         if folders:
@@ -224,17 +225,15 @@ class FolderWriter:
 
     def take_back(self, copy: str) -> None:
         record = self._look.record(copy)
-        if record is None:
-            return
-        found = self._look.listing()
-        if found is not None:
+        found = self._look.listing() if record else None
+        if record and found:
             made = set(record["made"])
             self.remove(copy, made | self._look.ours(copy, list(found.entries)), "what was copied")
             before = {n: Entry("folder", **access) for n, access in record["folders"].items()}
             present = {n: e for n, e in before.items() if n in found.entries}
             if present:
                 self._unpack(f"give {len(present)} folders their mode and owner back", present)
-        for parent in reversed(record["parents"]):
+        for parent in reversed(record["parents"] if record else []):
             self._host.remove_empty_dir(parent)
         Keepsake(copy).drop(self._host_reader, self._host)
 
@@ -250,6 +249,10 @@ class FolderWriter:
         argv = ["tar", "--extract", "--file=-", "--preserve-permissions", "--same-owner"]
         argv += ["--delay-directory-restore", f"--directory={self._path}"]
         write(self._connection, what, argv, _tar(entries))
+
+
+def _depth(name: str) -> int:
+    return name.count("/") + 1 if name else 0
 
 
 def _access(entry: Entry) -> dict[str, Any]:

@@ -186,6 +186,7 @@ def test_a_bucket_that_holds_anything_is_not_deleted(world: AwsWorld) -> None:
     with pytest.raises(UndoFailed, match=r"BucketNotEmpty.*still standing: create bucket practice-share"):
         step.undo(plan, writer([]))
     assert client("s3").get_object(Bucket="practice-share", Key="kept")["Body"].read() == b"1"
+    assert overall(step.verify(Reader())) is Status.PASS, "and it stays as closed as it was"
     other.close()
 
 

@@ -122,7 +122,7 @@ RULES: dict[str, dict[str, str | int]] = {
     for rule in group.inbound
 }
 PLAN = BackupPlan("p-1", "cron", 30, "practice-daily", [])
-CLOSED = BucketFacts(Known("cn-north-1"), "Enabled", BLOCKS, "aws:kms")
+CLOSED = BucketFacts(Known("cn-north-1"), "Enabled", BLOCKS, "aws:kms", bucket.mark.tags())
 
 CHANGES: list[tuple[str, Any, Any, list[str]]] = [
     (
@@ -214,6 +214,7 @@ CHANGES: list[tuple[str, Any, Any, list[str]]] = [
             "change public access blocks of bucket share",
             "change encryption of bucket share",
             "change versioning of bucket share",
+            "change tags of bucket share",
         ],
     ),
 ]

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -279,7 +280,7 @@ def test_every_write_is_journalled_before_it_happens(sshd: Server, tmp_path: Pat
 
     writer = sshd.endpoint().open_writer(crash)
     file = str(tmp_path / "file")
-    for write in (
+    writes: list[Callable[[], None]] = [
         lambda: writer.put_file(file, b"", mode="644", owner="root", group="root"),
         lambda: writer.link(file, "x"),
         lambda: writer.make_dir(file),
@@ -298,7 +299,8 @@ def test_every_write_is_journalled_before_it_happens(sshd: Server, tmp_path: Pat
         lambda: writer.remove_account("x"),
         lambda: writer.service("x", "start"),
         lambda: writer.check_configuration(["true"]),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(Crash):
             write()
     writer.close()

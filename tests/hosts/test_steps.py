@@ -23,7 +23,8 @@ from tests.worlds.hosts import bare_host
 
 
 def plan(step: Step[Any]) -> Plan:
-    return step.plan(step.inspect(Reader()))  # type: ignore[no-any-return]
+    found: Plan = step.plan(step.inspect(Reader()))
+    return found
 
 
 def write(step: Step[Any], verb: str, wished: Plan) -> list[str]:

@@ -2,7 +2,10 @@
 
 import os
 import platform
+import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +26,10 @@ from inventory.sources import Application, Host, Sources, Ssh, Substitution
 from inventory.targets import Account, Server, Targets
 from lab import faults
 from lab.estate import Estate, down, up
+from lab.processes import inside
+from tasks.hosts import endpoint
 from tasks.hosts.endpoint import SshHost, ssh_host
+from tasks.hosts.packages import InstallPackages
 from tasks.hosts.ports import HostReader
 
 NAME = "livehosts"
@@ -270,3 +276,65 @@ def test_a_full_disk_on_the_target_stops_a_copy_and_loses_nothing(lab: Estate) -
     look = host(lab, "file-2").open_reader()
     assert not isinstance(look.file("/data/new"), Known)
     look.close()
+
+
+def test_a_cable_cut_under_a_command_is_noticed_soon(lab: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "KEEPALIVE_S", 1)
+    monkeypatch.setattr(endpoint, "DEAD_S", 3)
+    line = host(lab, "app-2").connect()
+    started = time.monotonic()
+    timer = threading.Timer(0.5, faults.cut, (lab, "app-2"))
+    timer.start()
+    try:
+        with pytest.raises(Unreadable) as caught:
+            line.run(["sleep", "60"])
+        assert caught.value.transient
+        assert time.monotonic() - started < 20
+    finally:
+        timer.join()
+        faults.heal(lab, "app-2")
+
+
+def test_an_installation_cut_off_is_finished_by_the_next_run_and_undone_whole(
+    lab: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint_ = host(lab, "app-2")
+    step = InstallPackages(key="live/app-2/packages", server="app-2", packages=("tomcat10",), host=endpoint_)
+    look = endpoint_.open_reader()
+    before = dict(look.packages())
+    wished = plan(step)
+    monkeypatch.setattr(endpoint, "KEEPALIVE_S", 1)
+    monkeypatch.setattr(endpoint, "DEAD_S", 3)
+    timer = threading.Timer(4, inside, (lab, "app-2", ["sh", "-c", KILL_APT]))
+    timer.start()
+    with pytest.raises(ApplyFailed):
+        apply(step, wished)
+    timer.join()
+    apply(step, plan(step))
+    assert status(step) is Status.PASS
+    write(step, wished, "undo")
+    assert dict(look.packages()) == before
+    look.close()
+
+
+KILL_APT = """for proc in /proc/[0-9]*; do case $(cat "$proc/comm" 2>/dev/null) in
+    dpkg|apt-get) kill -9 "${proc#/proc/}" ;; esac; done"""
+
+
+def test_another_account_than_root_works_through_sudo(lab: Estate) -> None:
+    root = host(lab, "file-2").open_writer(lambda text: None)
+    root.install_packages(["sudo"])
+    root.add_account("mover", None, "/bin/bash")
+    root.make_dir("/home/mover/.ssh")
+    public = (lab.secrets / "ssh_key.pub").read_bytes()
+    keys = "/home/mover/.ssh/authorized_keys"
+    root.put_file(keys, public, mode="644", owner="mover", group="mover")
+    mover = replace(host(lab, "file-2"), user="mover")
+    with pytest.raises(Unreadable, match="sudo"):
+        mover.open_reader().account("root")
+    rule = b"mover ALL=(ALL) NOPASSWD: ALL\n"
+    root.put_file("/etc/sudoers.d/mover", rule, mode="440", owner="root", group="root")
+    look, writer = mover.open_reader(), mover.open_writer(lambda text: None)
+    writer.put_file("/root/引用 'x'", b"1", mode="600", owner="root", group="root")
+    assert look.read_file("/root/引用 'x'") == Known(b"1")
+    assert look.packages()

@@ -21,7 +21,8 @@ from tests.worlds.software import site as configure
 
 
 def plan(step: Step[Any]) -> Plan:
-    return step.plan(step.inspect(Reader()))  # type: ignore[no-any-return]
+    found: Plan = step.plan(step.inspect(Reader()))
+    return found
 
 
 def write(step: Step[Any], verb: str, wished: Plan) -> list[str]:

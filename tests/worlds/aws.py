@@ -18,6 +18,7 @@ from tasks.aws import (
     SetSecurityGroup,
     SwitchRecord,
 )
+from tasks.aws.buckets import BLOCKS
 from tasks.aws.endpoint import AwsAccount
 from tests.contract.case import Case, World
 from tests.worlds.aws_server import REGION, Keys, client, reset, seed_zone, server_url, tags
@@ -405,6 +406,23 @@ def bucket() -> Built:
     return step, world
 
 
+def drifted_bucket() -> Built:
+    """The customer made it: open, its own tags, versions suspended."""
+    world = AwsWorld()
+    s3 = client("s3")
+    s3.create_bucket(Bucket="practice-share", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket="practice-share", VersioningConfiguration={"Status": "Suspended"})
+    s3.put_bucket_tagging(
+        Bucket="practice-share", Tagging={"TagSet": [{"Key": "cost-centre", "Value": "四"}]}
+    )
+    s3.put_public_access_block(
+        Bucket="practice-share", PublicAccessBlockConfiguration=dict.fromkeys(BLOCKS, False)
+    )
+    step = CreateBucket(key="environment/bucket/practice-share", account=world.account, name="practice-share")
+    world.damage = lambda: s3.delete_bucket_encryption(Bucket="practice-share")
+    return step, world
+
+
 CASES = [
     Case(f"aws-{build.__name__.replace('_', '-')}", build)
     for build in (
@@ -423,5 +441,6 @@ CASES = [
         drifted_backup_plan,
         record,
         bucket,
+        drifted_bucket,
     )
 ]

@@ -18,9 +18,9 @@ from moto.core.responses import ActionAuthenticatorMixin
 from moto.server import ThreadedMotoServer
 
 from inventory.secrets import SecretSource
+from lab.backup import add_selections
 from tasks.aws.endpoint import AwsAccount
 from tasks.aws.marks import PROJECT_TAG, STEP_TAG
-from tests.worlds.moto_backup import add_selections
 
 ACCOUNT = "123456789012"
 REGION = "cn-north-1"
