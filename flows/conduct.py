@@ -9,11 +9,11 @@ from core.plan import MigrationPlan
 from flows import report as reports
 from flows.approval import Rehearsal, find_rehearsal, requester
 from flows.board import publish
-from flows.cutover import is_switch
+from flows.cutover import is_switch, settled_keys
 from flows.records import Guard, LedgerRecorder, refuse_phases, scope_guard
 from flows.report import Result
 from flows.runner import RunReport, execute_graph, plan_graph, rehearse_graph, undo_graph
-from flows.standing import deliverable_rows, gate_row
+from flows.standing import DONE_STATES, deliverable_rows, gate_row
 from flows.work import Work, open_project
 from inventory.preconditions import blocking, evaluate
 
@@ -24,7 +24,7 @@ def rehearse(project: str, phases: Sequence[str], items: Sequence[str], requeste
         mail = requester(work.inventory, requested_by)
         run_id = work.ledger.start_run("rehearsal", requested_by=mail)
         recorder = LedgerRecorder(work.ledger, run_id, (scope_guard(work.inventory),))
-        found = rehearse_graph(work.graph, recorder)
+        found = rehearse_graph(work.graph, recorder, _settled(work))
         plan = MigrationPlan({key: p for key, p in found.plan.steps.items() if key in work.wanted})
         document = reports.rehearsal_document(work.inventory, work.graph, run_id, plan, found)
         if found.ok:
@@ -58,7 +58,7 @@ def execute(project: str, digest: str, phases: Sequence[str], items: Sequence[st
         except MigrationError as error:
             work.ledger.end_run(run_id, "Refused", {"error": str(error)})
             raise
-        found = execute_graph(work.graph, work.wanted, recorder)
+        found = execute_graph(work.graph, work.wanted, recorder, _settled(work))
         _compensate(work, found, recorder)
         work.desk.after_run(found)
         document = reports.live_document(work.inventory, run_id, approved.digest, found, recorder.evidence)
@@ -125,8 +125,9 @@ def _require_fresh(work: Work, approved: Rehearsal, recorder: LedgerRecorder) ->
 
     What cannot be looked at now is left to its own step, which refuses; it cannot show drift.
     """
-    now = plan_graph(work.graph, _looking(recorder, work))
-    seen = {key: plan for key, plan in now.plan.steps.items() if key in work.wanted}
+    over = _settled(work)
+    now = plan_graph(work.graph, _looking(recorder, work), over)
+    seen = {key: plan for key, plan in now.plan.steps.items() if key in work.wanted - over}
     unread = work.wanted - set(seen)
     expected = {
         key: plan
@@ -145,6 +146,13 @@ def _require_fresh(work: Work, approved: Rehearsal, recorder: LedgerRecorder) ->
 def _looking(recorder: LedgerRecorder, work: Work) -> LedgerRecorder:
     """For the comparison only the scope guard counts: a closed window does not make a plan stale."""
     return LedgerRecorder(recorder.ledger, recorder.run_id, (scope_guard(work.inventory),))
+
+
+def _settled(work: Work) -> set[str]:
+    states = work.ledger.latest_states("live")
+    done = {key for key, state in states.items() if state in DONE_STATES}
+    switched = {key for key in work.whole.steps if is_switch(key) and work.ledger.applied_plans(key)}
+    return settled_keys(work.whole, done, switched)
 
 
 def _compensate(work: Work, found: RunReport, recorder: LedgerRecorder) -> None:

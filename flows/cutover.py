@@ -3,9 +3,11 @@
 Anything that fails before the switch takes back what this phase did: the source's writes open again.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
+from core.graph import Graph
 from core.step import Step
 from flows.cutover_checks import confirm
 from flows.cutover_databases import freeze_and_refresh
@@ -27,6 +29,22 @@ def cutover(inventory: Inventory) -> list[Step[Any]]:
 def is_switch(key: str) -> bool:
     """Whether this step sends users to the new side: before it, a failure takes the cutover back."""
     return key.startswith("cutover/dns/")
+
+
+MOVED = ("applications", "databases", "files", "testing", "cutover")
+"""Phases whose work is over once users are on the new side."""
+
+
+def settled_keys(graph: Graph, done: Collection[str], applied: Collection[str]) -> set[str]:
+    """What the switch rests on and must not be touched again, where every switch is `applied`.
+
+    `done` are the steps that our records call done. Empty as long as one name still leads to the old side.
+    """
+    switches = [key for key in graph.order if is_switch(key)]
+    if not switches or not set(switches) <= set(applied):
+        return set()
+    before = graph.ancestors(switches)
+    return {key for key in before if key in done and graph.steps[key].phase in MOVED}
 
 
 def _keys(steps: list[Step[Any]], ending: str) -> tuple[str, ...]:

@@ -30,7 +30,12 @@ def _settings(inventory: Inventory, server: Server) -> list[Step[Any]]:
         InstallPackages(
             key=f"{here}/packages", needs=needs, server=server.name, packages=server.packages, host=host
         ),
+        # After the packages: both lock /etc/passwd, and packages bring groups that accounts join.
         SetAccounts(
-            key=f"{here}/accounts", needs=needs, server=server.name, accounts=server.accounts, host=host
+            key=f"{here}/accounts",
+            needs=(*needs, f"{here}/packages"),
+            server=server.name,
+            accounts=server.accounts,
+            host=host,
         ),
     ]

@@ -6,8 +6,9 @@ from typing import Any
 
 from core.errors import Refused
 from core.step import Step
+from flows.instances import bucket_key
 from inventory.model import Inventory
-from tasks.aws import CreateBucket, cloud_of
+from tasks.aws import cloud_of
 from tasks.files import CopyFiles, SourceFolder, TargetBucket, TargetFolder
 from tasks.files.ports import Target
 from tasks.hosts.endpoint import ssh_host
@@ -26,20 +27,16 @@ class Copy:
 
 
 def files(inventory: Inventory) -> list[Step[Any]]:
-    wanted = list(copies(inventory))
     return [
-        *_buckets(inventory, wanted),
-        *(
-            CopyFiles(
-                key=copy.key,
-                needs=(f"discovery/share/{copy.share}", *copy.needs),
-                item=copy.share,
-                source=copy.source,
-                target=copy.target,
-                copy=copy.key,
-            )
-            for copy in wanted
-        ),
+        CopyFiles(
+            key=copy.key,
+            needs=(f"discovery/share/{copy.share}", *copy.needs),
+            item=copy.share,
+            source=copy.source,
+            target=copy.target,
+            copy=copy.key,
+        )
+        for copy in copies(inventory)
     ]
 
 
@@ -71,20 +68,7 @@ def _copy(inventory: Inventory, share: str, place: str) -> Copy:
     directory = next((d for d in inventory.targets.directories if d.name == place), None)
     if directory is None:
         target: Target = TargetBucket(cloud_of(inventory), place)
-        return Copy(key, share, place, source, target, (f"files/bucket/{place}",))
+        return Copy(key, share, place, source, target, (bucket_key(place),))
     host = ssh_host(inventory.server(directory.server).ssh, inventory.folder)
     needs = (f"environment/{directory.server}/accounts",)
     return Copy(key, share, place, source, TargetFolder(host, directory.path), needs)
-
-
-def _buckets(inventory: Inventory, wanted: list[Copy]) -> Iterator[Step[Any]]:
-    for bucket in inventory.targets.buckets:
-        for copy in wanted:
-            if copy.place == bucket.name and isinstance(copy.target, TargetBucket):
-                yield CreateBucket(
-                    key=f"files/bucket/{bucket.name}",
-                    item=copy.share,
-                    account=cloud_of(inventory),
-                    name=bucket.name,
-                    versioned=bucket.versioned,
-                )

@@ -1,5 +1,6 @@
 """Progress of long work as one Prefect artifact a step, with what is left in words."""
 
+import contextvars
 import re
 import time
 from uuid import UUID
@@ -18,6 +19,8 @@ class ProgressArtifact:
         self._name = key
         self._started = self._last = time.monotonic()
         self._artifact: UUID | None = None
+        # Steps may report from threads of their own, which know nothing of the Prefect run.
+        self._context = contextvars.copy_context()
 
     def __call__(self, done: int, total: int, unit: str) -> None:
         now = time.monotonic()
@@ -28,6 +31,9 @@ class ProgressArtifact:
         self._last = now
         percent = float(round(100 * done / total)) if total else 0.0
         text = f"{self._name}: {done:,} of {total:,} {unit}, {self._left(now, done, total)}"
+        self._context.copy().run(self._show, percent, text)
+
+    def _show(self, percent: float, text: str) -> None:
         if self._artifact is None:
             created = create_progress_artifact(percent, key=self._key, description=text)
             self._artifact = created if isinstance(created, UUID) else None

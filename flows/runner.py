@@ -23,6 +23,7 @@ from tasks.run import (
     execute,
     rehearse,
     run_step,
+    settled,
     undo,
 )
 
@@ -118,23 +119,37 @@ def carry_graph(
     return report
 
 
-def rehearse_graph(graph: Graph, recorder: Recorder) -> RunReport:
+def rehearse_graph(graph: Graph, recorder: Recorder, over: Collection[str] = ()) -> RunReport:
     """Look at everything and plan it; what cannot be planned hides nothing of the rest."""
-    return carry_graph(graph, lambda key: rehearse, recorder, stops=False)
+    return carry_graph(graph, lambda key: settled if key in over else rehearse, recorder, stops=False)
 
 
-def execute_graph(graph: Graph, wanted: Collection[str], recorder: Recorder) -> RunReport:
-    """Apply the wanted steps; what they build on and is not wanted must hold already."""
-    return carry_graph(graph, lambda key: execute if key in wanted else confirm, recorder)
+def execute_graph(
+    graph: Graph, wanted: Collection[str], recorder: Recorder, over: Collection[str] = ()
+) -> RunReport:
+    """Apply the wanted steps; what they build on and is not wanted must hold already.
+
+    Steps in `over` are settled: they did their work before the switch and are left alone.
+    """
+
+    def carry_of(key: str) -> Carry:
+        if key in over:
+            return settled
+        return execute if key in wanted else confirm
+
+    return carry_graph(graph, carry_of, recorder)
 
 
-def plan_graph(graph: Graph, recorder: Recorder) -> RunReport:
+def plan_graph(graph: Graph, recorder: Recorder, over: Collection[str] = ()) -> RunReport:
     """Look at everything and plan it, without Prefect and without a Writer: the check before a live run."""
     pool = Pool()
     try:
         with ThreadPoolExecutor(WORKERS) as threads:
             outcomes = threads.map(
-                lambda step: carried(StepRun(step, pool, recorder, rehearse)), list(graph), chunksize=1
+                lambda step: carried(
+                    StepRun(step, pool, recorder, settled if step.key in over else rehearse)
+                ),
+                list(graph),
             )
             return RunReport({outcome.key: outcome for outcome in outcomes})
     finally:

@@ -17,7 +17,7 @@ def add_selections() -> None:
     """Teach moto in this process; safe to call again."""
     for name, function in _OPERATIONS.items():
         setattr(BackupResponse, name, function)
-    BackupBackend.delete_backup_plan = _forget_plan
+    BackupBackend.delete_backup_plan = _forget_plan  # type: ignore[method-assign]
 
 
 def _selections(response: BackupResponse) -> tuple[str, dict[str, Any]]:

@@ -129,6 +129,14 @@ def confirm(run: StepRun, outcome: Outcome) -> None:
     outcome.state = StepState.UNCHANGED
 
 
+def settled(run: StepRun, outcome: Outcome) -> None:
+    """Not looked at any more: since the switch the target is the production, and what users write there
+    must be neither compared with the old side nor overwritten from it."""
+    run.recorder.guard(run.step)
+    outcome.plan = Plan(nothing_because="users are on the new side since the switch")
+    outcome.state = StepState.UNCHANGED
+
+
 def execute(run: StepRun, outcome: Outcome) -> None:
     """Look, plan, compare with the approved plan, write, and prove it."""
     _look_and_plan(run, outcome)

@@ -8,7 +8,7 @@ from core.checks import Check, Status
 from core.errors import Refused
 from core.plan import Change, Duration, Plan, Value
 from core.step import Reversal, Step
-from tasks.databases.move import Move, open_with
+from tasks.databases.move import Move
 from tasks.databases.port import Account, Grant, ReadPort
 
 
@@ -115,8 +115,8 @@ class CopyAccounts(Step[AccountsFacts]):
                     port.revoke(self.move.target_schema, _name(change), grant)
 
     def _ports(self, reader: Reader) -> tuple[ReadPort, ReadPort]:
-        open_with(reader, self.move.target, self.move.target_schema, "accounts")
-        return self.move.open_source(reader, "accounts"), self.move.open_target(reader)
+        self.move.open_target(reader)  # what it may not see of the schema, it could not grant either
+        return self.move.open_source(reader, "accounts-from"), self.move.open_target(reader, "accounts-to")
 
 
 def lacking(wanted: Iterable[Grant], found: Iterable[Grant]) -> list[Grant]:

@@ -57,7 +57,7 @@ class CompareDatabase(ReadingStep[ComparisonFacts]):
             {name: t.definition for name, t in theirs.items()},
         )
         checks += object_checks(
-            self.move.wished_objects(found, target), target.objects(self.move.target_schema)
+            self.move.wished_objects(found, reader), target.objects(self.move.target_schema)
         )
         marks = (target.marks(self.move.target_schema) or Marks()).tables
         with source.snapshot(), target.snapshot():

@@ -10,7 +10,7 @@ from core.plan import Duration
 from tasks.databases.port import DatabaseServer, Purpose, ReadPort, Server, StoredObject, Table
 
 # Assumed, by table size: half of what a busy 2-core machine did with MariaDB 10.11 at both ends and a table
-# with three secondary indexes (54 MB: copied at 20 MB/s, compared at 55 MB/s); the worst is three times slower.
+# with three secondary indexes (54 MB: copied at 20 MB/s, compared at 55 MB/s); the worst is thrice that.
 _COPY_BYTES_PER_S = 10_000_000
 _DIGEST_BYTES_PER_S = 25_000_000
 _SLOWEST = 3.0
@@ -47,6 +47,11 @@ class Move:
 
         Raises: errors.Refused
         """
+        if self.source == self.target:
+            raise Refused(
+                f"{self.from_label} and {self.to_label} are on the same server",
+                why="The target would be read within the source's snapshot; that is no migration either.",
+            )
         if source.flavour != target.flavour:
             raise Refused(
                 f"{self.from_label} is {source.flavour} {source.version},"
@@ -60,7 +65,7 @@ class Move:
                 next_command="SET GLOBAL read_only = 0;  # on the target, if it is meant to be written",
             )
 
-    def wished_objects(self, found: Iterable[StoredObject], target: ReadPort) -> tuple[StoredObject, ...]:
+    def wished_objects(self, found: Iterable[StoredObject], reader: Reader) -> tuple[StoredObject, ...]:
         """The source's objects as they shall be on the target: a definer not there becomes our account.
 
         Raises: errors.Refused where a text names the schema and the schema changes its name.
@@ -76,6 +81,7 @@ class Move:
                 )
         if not found:
             return ()
+        target = self.open_target(reader, "accounts-from")
         keeps = target.account_names() | set(self.accounts)
         ours = target.server().account
         return tuple(o if not o.definer or o.definer in keeps else replace(o, definer=ours) for o in found)

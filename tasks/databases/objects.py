@@ -37,7 +37,7 @@ class CreateObjects(Step[ObjectsFacts]):
     def inspect(self, reader: Reader) -> ObjectsFacts:
         source, target = self.move.open_source(reader), self.move.open_target(reader)
         found = source.objects(self.move.source_schema)
-        wished = self.move.wished_objects(found, target)
+        wished = self.move.wished_objects(found, reader)
         there = target.objects(self.move.target_schema) if target.options(self.move.target_schema) else ()
         mapped = {w.label: f.definer for w, f in zip(wished, found, strict=True) if w.definer != f.definer}
         return ObjectsFacts(tuple(wished), there, mapped)

@@ -13,7 +13,7 @@ from core.access import Endpoint
 from core.plan import sha256_json
 from core.secret import Secret
 
-Purpose: TypeAlias = Literal["copy-from", "copy-to", "accounts", "freeze"]
+Purpose: TypeAlias = Literal["copy-from", "copy-to", "accounts-from", "accounts-to", "freeze"]
 """What privileges are looked at for."""
 
 ObjectKind: TypeAlias = Literal["function", "procedure", "view", "trigger", "event"]
@@ -233,6 +233,9 @@ class ContentReader(Protocol):
 
 
 class FreezeReader(Protocol):
+    def is_frozen(self) -> bool:
+        """Whether the settings forbid writing; who is still writing is for `write_state`."""
+
     def write_state(self) -> WriteState: ...
 
 

@@ -43,7 +43,7 @@ class RefreshData(Step[RefreshFacts]):
 
     def inspect(self, reader: Reader) -> RefreshFacts:
         source, target = self.move.open_source(reader), self.move.open_target(reader)
-        frozen = self.move.open_source(reader, "freeze").write_state().frozen
+        frozen = self.move.open_source(reader, "freeze").is_frozen()
         marks = target.marks(self.move.target_schema) or Marks()
         tables = source.tables(self.move.source_schema)
         moved: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class RefreshData(Step[RefreshFacts]):
         marks = look.marks(schema) or Marks()
         tables = source.tables(self.move.source_schema)
         self._refuse_other_definitions(tables, look.tables(schema))
-        wished = self.move.wished_objects(source.objects(self.move.source_schema), look)
+        wished = self.move.wished_objects(source.objects(self.move.source_schema), writer.reader)
         total, done = sum(t.rows_estimate for t in tables), 0
         with source.snapshot():
             moved = list(self._moved_on(source, tables, marks))
@@ -92,7 +92,7 @@ class RefreshData(Step[RefreshFacts]):
 
     def verify(self, reader: Reader) -> tuple[Check, ...]:
         source, target = self.move.open_source(reader), self.move.open_target(reader)
-        frozen = self.move.open_source(reader, "freeze").write_state().frozen
+        frozen = self.move.open_source(reader, "freeze").is_frozen()
         marks = target.marks(self.move.target_schema) or Marks()
         there = {t.name: t for t in target.tables(self.move.target_schema)}
         checks = [

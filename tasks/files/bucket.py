@@ -147,7 +147,8 @@ class BucketReader:
         for tag in self.tags():
             if tag["Key"] == _tag(copy):
                 parts = dict(part.partition("=")[::2] for part in tag["Value"].split())
-                return CopyState(*(float(parts[k]) if parts.get(k) else None for k in ("copied", "last")))
+                times = [float(parts[k]) if k in parts else None for k in ("begun", "copied", "last")]
+                return CopyState(times[0] or 0.0, *times[1:])
         return None
 
     def tags(self) -> list[Any]:
@@ -171,13 +172,20 @@ class BucketReader:
         return sorted([*differ, *(n for n in self._odd_links(links, found) if _stored(n) in found.entries)])
 
     def outstanding(self, listing: Listing, found: Listing) -> tuple[list[str], int]:
-        # Times are not looked at here, each would cost a request; verify does.
+        # Times are not looked at here, each would cost a request: `touched` and verify do.
         files = [
             name
             for name, entry in listing.of("file").items()
             if getattr(found.entries.get(standard_name(name)), "size", -1) != entry.size
         ]
         return files, len(self._odd_links(listing.of("link"), found))
+
+    def touched(self, source: SourceReader, names: Collection[str]) -> list[str]:
+        if not names:
+            return []
+        times = would_copy(self._rclone, source.remote, self.remote, names)
+        differing, unread = self._unequal(source, dict.fromkeys(names, 0))
+        return list(dict.fromkeys([*times, *differing, *unread]))
 
     def strangers(self, listing: Listing, found: Listing) -> list[str]:
         wanted = self.wanted(listing)
@@ -194,15 +202,18 @@ class BucketReader:
         return replace(result, modified=[standard_name(name) for name in touched])
 
     def unequal(self, source: SourceReader, listing: Listing) -> tuple[list[str], list[str]]:
+        sizes = {name: entry.size for name, entry in listing.of("file").items()}
+        differing, unread = self._unequal(source, sizes)
+        return differing + self._odd_links(listing.of("link"), self.listing() or Listing({})), unread
+
+    def _unequal(self, source: SourceReader, sizes: dict[str, int]) -> tuple[list[str], list[str]]:
         found = (self.listing() or Listing({})).entries
-        files = listing.of("file")
-        there = source.checksums([n for n, e in files.items() if e.size < SINGLE_PART_BYTES], self.algorithm)
+        there = source.checksums([n for n, s in sizes.items() if s < SINGLE_PART_BYTES], self.algorithm)
         # A checksum that differs may be another one than MD5 (encrypted objects): the bytes decide.
         unsure = [
-            n for n in files if n not in there or there[n] != getattr(found.get(standard_name(n)), "md5", "")
+            n for n in sizes if n not in there or there[n] != getattr(found.get(standard_name(n)), "md5", "")
         ]
-        differing, unread = compare_bytes(self._rclone, source.remote, self.remote, unsure)
-        return differing + self._odd_links(listing.of("link"), Listing(found)), unread
+        return compare_bytes(self._rclone, source.remote, self.remote, unsure)
 
     def _odd_links(self, links: dict[str, Entry], found: Listing) -> list[str]:
         return [
@@ -225,7 +236,7 @@ class BucketWriter:
 
     def begin(self, copy: str, source: Listing) -> None:
         if self._look.state(copy) is None:
-            self._tag(copy, "begun")
+            self.finish(copy, CopyState(source.latest_change))
 
     def transfer(self, copy: str, source: Remote, names: Collection[str], limit: int, moved: Moved) -> None:
         self._journal(f"{self._look.remote.address}: copy {len(names)} files from {source.address}")
@@ -255,9 +266,8 @@ class BucketWriter:
             self._rclone.do(argv, self._look.remote, stdin=lines(sorted(ours)))
 
     def finish(self, copy: str, state: CopyState) -> None:
-        times = {"copied": state.copied_at, "last": state.last_at}
-        said = [f"{name}={time!r}" for name, time in times.items() if time is not None]
-        self._tag(copy, " ".join(["begun", *said]))
+        times = {"begun": state.begun_at, "copied": state.copied_at, "last": state.last_at}
+        self._tag(copy, " ".join(f"{name}={time!r}" for name, time in times.items() if time is not None))
 
     def take_back(self, copy: str) -> None:
         if self._look.state(copy) is None:

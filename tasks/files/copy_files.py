@@ -1,6 +1,6 @@
 """Copying a share to a disk or a bucket, and once more after the freeze."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from core.access import Reader, Writer
@@ -78,7 +78,9 @@ class CopyFiles(Step[CopyFacts]):
             return CopyFacts(share, ABSENT)
         state = target.state(self.copy)
         clashes = [] if state else target.clashes(source, listing, found)
-        files, rest = target.outstanding(self._due(listing, state), found)
+        due = self._due(listing, state)
+        files, rest = target.outstanding(due, found)
+        files += _suspects(due, state, files)
         return CopyFacts(
             share,
             Known(
@@ -170,8 +172,9 @@ class CopyFiles(Step[CopyFacts]):
         source, target = writer.reader.open(self.source), writer.reader.open(self.target)
         listing = self._listed(source)
         found = target.listing() or Listing({})
-        state = target.state(self.copy) or CopyState()
+        state = target.state(self.copy)
         names, _ = target.outstanding(listing, found)
+        names += target.touched(source, _suspects(listing, state, names))
         self._require_room(target, listing, names)
         writing = writer.open(self.target)
         writing.begin(self.copy, listing)
@@ -190,7 +193,7 @@ class CopyFiles(Step[CopyFacts]):
                 raise
         writing.settle(self.copy, listing)
         moment = listing.latest_change
-        writing.finish(self.copy, CopyState(moment, moment if self.last else state.last_at))
+        writing.finish(self.copy, CopyState(moment, moment, moment if self.last else None))
 
     def _listed(self, source: SourceReader) -> Listing:
         listing = source.listing()
@@ -224,7 +227,7 @@ class CopyFiles(Step[CopyFacts]):
             if not self.last:
                 writing.take_back(self.copy)
             elif state is not None:
-                writing.finish(self.copy, CopyState(state.copied_at, None))
+                writing.finish(self.copy, replace(state, last_at=None))
         except ApplyFailed as error:
             raise UndoFailed(
                 f"{error.detail}; part of the copy still stands",
@@ -232,3 +235,12 @@ class CopyFiles(Step[CopyFacts]):
                 next_command="qianyun rollback",
                 transient=error.transient,
             ) from error
+
+
+def _suspects(listing: Listing, state: CopyState | None, known: list[str]) -> list[str]:
+    """Files that changed at the source since what is at the target was copied, other than the known ones."""
+    if state is None:
+        return []
+    since = state.begun_at if state.copied_at is None else state.copied_at
+    others = set(listing.of("file")) - set(known)
+    return sorted(name for name in others if listing.entries[name].changed_at > since)

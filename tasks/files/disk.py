@@ -5,7 +5,7 @@ import tarfile
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from core.access import Journal
@@ -111,7 +111,9 @@ class FolderReader:
 
     def state(self, copy: str) -> CopyState | None:
         record = self.record(copy)
-        return None if record is None else CopyState(record["copied_at"], record["last_at"])
+        if record is None:
+            return None
+        return CopyState(record["begun_at"], record["copied_at"], record["last_at"])
 
     def ours(self, copy: str, names: Collection[str]) -> set[str]:
         record = self.record(copy) or {"made": []}
@@ -131,6 +133,10 @@ class FolderReader:
         files = sorted(name for name in differ.content if wanted[name].kind == "file")
         return files, len(differ.all) - len(files)
 
+    def touched(self, source: SourceReader, names: Collection[str]) -> list[str]:
+        differing, unread = self._unequal(source, names)
+        return differing + unread
+
     def strangers(self, listing: Listing, found: Listing) -> list[str]:
         there = listing.entries
         return [n for n, e in found.entries.items() if n not in there or there[n].kind != e.kind]
@@ -142,7 +148,9 @@ class FolderReader:
         return differences(self.wanted(listing), found.entries)
 
     def unequal(self, source: SourceReader, listing: Listing) -> tuple[list[str], list[str]]:
-        names = list(listing.of("file"))
+        return self._unequal(source, listing.of("file"))
+
+    def _unequal(self, source: SourceReader, names: Collection[str]) -> tuple[list[str], list[str]]:
         with ThreadPoolExecutor(1) as aside:
             theirs = aside.submit(source.checksums, names, self.algorithm)
             here = self.checksums(names, self.algorithm)
@@ -172,6 +180,7 @@ class FolderWriter:
         found = self._look.listing()
         there = found.entries if found else {}
         record = self._look.record(copy) or {
+            "begun_at": source.latest_change,
             "copied_at": None,
             "last_at": None,
             "made": [],
@@ -221,7 +230,7 @@ class FolderWriter:
     def finish(self, copy: str, state: CopyState) -> None:
         record = self._look.record(copy)
         assert record is not None, "finished before it was begun"
-        self._write_record(copy, record | {"copied_at": state.copied_at, "last_at": state.last_at})
+        self._write_record(copy, record | asdict(state))
 
     def take_back(self, copy: str) -> None:
         record = self._look.record(copy)

@@ -17,10 +17,12 @@ Moved: TypeAlias = Callable[[int, int], None]
 class CopyState:
     """What our earlier copies left written down at the target.
 
-    Units: the source's own clock (ctime), seconds since 1970. All that was there at `copied_at` and is
-    unchanged since has been copied; `last_at` is the same for the last copy, at cutover.
+    Units: the source's own clock (ctime), seconds since 1970. What has not changed since `begun_at` is
+    whole where it is at the target; what has not changed since `copied_at` is there. `last_at` is the
+    same for the last copy, at cutover.
     """
 
+    begun_at: float
     copied_at: float | None = None
     last_at: float | None = None
 
@@ -64,7 +66,10 @@ class TargetReader(Protocol):
         """What is here already and a first copy would overwrite."""
 
     def outstanding(self, listing: Listing, found: Listing) -> tuple[list[str], int]:
-        """The source's files still to be copied, and how many other entries are not as they should be."""
+        """The source's files that are missing or visibly others here, and how many other entries are."""
+
+    def touched(self, source: SourceReader, names: Collection[str]) -> list[str]:
+        """Which of these files, here in the same size, differ in time or content."""
 
     def strangers(self, listing: Listing, found: Listing) -> list[str]:
         """What is here and not, or not of that kind, at the source."""

@@ -17,7 +17,11 @@ from core.secret import redact
 
 READS = frozenset({"lsf", "lsjson", "check", "hashsum", "size", "about", "cat"})
 WOULD = frozenset({"copy"})
-"""Writes whose outcome a reader may ask for; rclone's --dry-run, always given to readers, holds them back."""
+"""Writes whose outcome a reader may ask for: rclone's own --dry-run holds them back."""
+
+CHECK_OPTIONS = frozenset({"--download", "--combined", "--files-from-raw", "-"})
+"""All that a reader's `check` may be told: it gets no --dry-run, with which it compares nothing and ends
+with 0, and its other options write reports to files."""
 
 NOT_FOUND = 3
 """Exit status: directory not found. Source: https://rclone.org/docs/#exit-code"""
@@ -88,7 +92,7 @@ class Output:
 
 
 class Rclone:
-    """Runs rclone; a reading one takes only what reads, and gives it --dry-run besides."""
+    """Runs rclone; a reading one takes only what reads, and holds it back with --dry-run besides."""
 
     def __init__(self, *, reading: bool) -> None:
         self._reading = reading
@@ -104,12 +108,9 @@ class Rclone:
 
         Raises: errors.Refused for a subcommand that writes, from a reader.
         """
-        if self._reading and arguments[0] not in READS | WOULD:
-            raise Refused(
-                f"a reader wanted to run: rclone {arguments[0]}",
-                why="Readers run only what changes nothing. This is a fault of Qianyun itself.",
-            )
-        dry = ["--dry-run"] if self._reading else []
+        if self._reading:
+            _require_read(arguments)
+        dry = ["--dry-run"] if self._reading and arguments[0] != "check" else []
         environment = _clean(os.environ)
         for remote in remotes:
             environment |= remote.environment
@@ -174,6 +175,16 @@ def standard_name(name: str) -> str:
 def logged_name(name: str) -> str:
     """A standard name as rclone's JSON log has it: bytes that are no UTF-8 are lost there."""
     return name.translate(_LOST)
+
+
+def _require_read(arguments: Sequence[str]) -> None:
+    options = [argument for argument in arguments[1:] if argument.startswith("-")]
+    if arguments[0] in READS | WOULD and (arguments[0] != "check" or CHECK_OPTIONS.issuperset(options)):
+        return
+    raise Refused(
+        f"a reader wanted to run: rclone {' '.join([arguments[0], *options])}",
+        why="Readers run only what changes nothing. This is a fault of Qianyun itself.",
+    )
 
 
 def _prefix() -> list[str]:

@@ -20,13 +20,18 @@ def transfer(
     limit: int = 0,
     moved: Moved = lambda done, total: None,
 ) -> None:
-    """Copy these files, each under a .partial name until it is whole. Raises: errors.ApplyFailed."""
+    """Copy these files whatever is there, each under a .partial name until it is whole.
+
+    Raises: errors.ApplyFailed
+    """
 
     def tell(stats: Mapping[str, Any]) -> None:
         moved(stats["bytes"], stats["totalBytes"])
 
     throttle = ["--bwlimit", f"{limit}B"] if limit else []
-    command = ["copy", *LIST, "--stats", "2s", "--stats-log-level", "NOTICE", *throttle, *options]
+    # The list is exact: sizes and times are not to be asked again, nor all of it copied again on an error.
+    exactly = ["--ignore-times", "--retries", "1"]
+    command = ["copy", *LIST, *exactly, "--stats", "2s", "--stats-log-level", "NOTICE", *throttle, *options]
     rclone.do([*command, source.at, target.at], source, target, stdin=name_list(names), on_stats=tell)
 
 

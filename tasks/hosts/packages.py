@@ -16,8 +16,9 @@ from tasks.hosts.undoing import undoing
 _NAME = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 PER_PACKAGE = Duration(8, 30)
 REVERSAL = Reversal(
-    "reversible",
-    "removes exactly the packages that were added; what they upgraded, and system accounts they made, stay",
+    "compensating",
+    "removes exactly the packages that were added; what they upgraded, and what Debian's packages leave "
+    "behind when removed (system accounts, /var/www/html), stays",
 )
 
 

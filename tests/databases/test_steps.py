@@ -148,8 +148,11 @@ def test_hashes_stay_out_of_plans_and_journals(made: Made) -> None:
     world, move = made
     done(schema_of(move), objects_of(move))
     (stored,) = world.source.run("SELECT authentication_string FROM mysql.user WHERE User = 'shop_app'")
+    world.source.run("GRANT PROCESS ON *.* TO shop_app@'%'")
     step = accounts_of(move)
-    texts = str(planned(step).to_json()) + str(applied(step))
+    facts = str(step.inspect(Reader()))
+    assert "GRANT PROCESS ON *.*" in facts, "what is left behind is named"
+    texts = facts + str(planned(step).to_json()) + str(applied(step))
     assert stored[0].startswith("*") and stored[0] not in texts and stored[0][1:] not in texts
 
 
@@ -188,6 +191,12 @@ def test_refusals_touch_nothing(made: Made, side: str, statement: str, step_of: 
         planned(step_of(move))
     assert said in str(caught.value)
     assert world.snapshot() == before
+
+
+def test_a_move_within_one_server_is_refused(made: Made) -> None:
+    _, move = made
+    with pytest.raises(Refused, match="on the same server"):
+        planned(schema_of(replace(move, target=move.source, target_schema="copy")))
 
 
 def test_undo_keeps_what_others_wrote(made: Made) -> None:

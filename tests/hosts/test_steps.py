@@ -193,6 +193,36 @@ def test_undo_removes_dependencies_but_not_what_was_there() -> None:
     assert set(host.installed) == {"libcurl4"}
 
 
+class Crash(BaseException):
+    pass
+
+
+def crash_before(number: int) -> Callable[[str], None]:
+    left = iter(range(1, number))
+
+    def note(text: str) -> None:
+        if next(left, None) is None:
+            raise Crash
+
+    return note
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_an_installation_cut_off_before_any_write_is_undone_whole(number: int) -> None:
+    """The contract suite asks this of reversible steps only, and Debian makes this one compensating."""
+    host = bare_host()
+    step = packages(host, "curl")
+    wished, before = plan(step), host.snapshot()
+    reached = False
+    try:
+        step.apply(wished, Writer(Reader(), crash_before(number)))
+    except Crash:
+        reached = True
+    assert reached == (number <= 4), "the writes are: refresh, folder, record, install"
+    write(step, "undo", wished)
+    assert host.snapshot() == before
+
+
 def test_an_account_keeps_groups_nobody_asked_about() -> None:
     host = bare_host()
     host.accounts["clerk"] = AccountState("clerk", 1001, "clerk", ("mail",), "/bin/bash")

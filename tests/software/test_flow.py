@@ -92,9 +92,12 @@ def test_hosts_of_systems_out_of_scope_are_not_looked_at() -> None:
 def test_a_servers_settings_wait_for_its_instance() -> None:
     inventory = project()
     steps = _settings(inventory, inventory.targets.servers[0])
+    instance = "environment/web-2/instance"
     assert {step.key: step.needs for step in steps} == {
-        f"environment/web-2/{part}": ("environment/web-2/instance",)
-        for part in ("timezone", "sysctl", "packages", "accounts")
+        "environment/web-2/timezone": (instance,),
+        "environment/web-2/sysctl": (instance,),
+        "environment/web-2/packages": (instance,),
+        "environment/web-2/accounts": (instance, "environment/web-2/packages"),
     }
 
 

@@ -188,7 +188,7 @@ class BucketWorld(FileWorld):
             objects.append((version["Key"], known["Body"].read(), known["Metadata"].get("mtime"), mark))
         deletions = sorted(marker["Key"] for marker in found.get("DeleteMarkers", []))
         tags = {t["Key"]: t["Value"] for t in s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"]}
-        state = tags.pop(f"qianyun:{self.copy}", "").split("=")[0]
+        state = tags.pop(f"qianyun:{self.copy}", "").split(" ")[-1].split("=")[0]
         return tree(self.share), sorted(objects), deletions, tags, state
 
     def close(self) -> None:
@@ -225,7 +225,7 @@ def tree(root: Path) -> dict[str, Any]:
     for path in [root, *sorted(root.rglob("*"))]:
         about = path.lstat()
         content: Any = path.read_bytes() if stat.S_ISREG(about.st_mode) else None
-        content = os.readlink(path) if path.is_symlink() else content
+        content = str(path.readlink()) if path.is_symlink() else content
         # A folder's time is told only where it was set on purpose.
         time = int(about.st_mtime) if about.st_mtime < MOMENT + 10_000 else None
         found[str(path.relative_to(root))] = (about.st_mode, about.st_uid, about.st_gid, time, content)

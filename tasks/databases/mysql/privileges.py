@@ -20,12 +20,14 @@ _NEEDED: Mapping[Purpose, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 _NEEDED_GLOBALLY: Mapping[Purpose, tuple[str, ...]] = {
-    "accounts": ("CREATE USER", "SELECT"),
+    "accounts-to": ("CREATE USER",),
     "freeze": ("PROCESS",),
 }
 # InnoDB answers from a cache unless nobody has looked for 0.1 s: a stale answer would hide a writer.
 # Source: MariaDB, trx0i_s.cc, CACHE_MIN_IDLE_TIME_NS.
 _TRANSACTIONS_CACHED_S = 0.12
+_ACCOUNTS = "mysql"
+"""The schema in which servers keep their accounts."""
 _MAY_FREEZE = {"SUPER", "READ_ONLY ADMIN", "READ ONLY ADMIN", "SYSTEM_VARIABLES_ADMIN"}
 _BYPASS_MARIADB, _BYPASS_MYSQL = {"READ_ONLY ADMIN", "READ ONLY ADMIN"}, {"SUPER", "CONNECTION_ADMIN"}
 
@@ -40,9 +42,7 @@ def missing(session: ReadSession, schema: str, purpose: Purpose) -> tuple[str, .
     """The GRANT statements that `purpose` still needs."""
     found = [match for line in _own_grants(session) if (match := _GRANT.match(line))]
     everywhere = _privileges(m for m in found if m["schema"] == "*")
-    here = everywhere | _privileges(
-        m for m in found if m["object"] == "*" and m["schema"] != "*" and _covers(m["schema"], schema)
-    )
+    here = everywhere | _on_schema(found, schema)
     ours = session.one("SELECT CURRENT_USER()")[0]
     statements = []
     if lacking := [p for p in _NEEDED.get(purpose, ()) if not {p, "ALL PRIVILEGES"} & here]:
@@ -50,6 +50,10 @@ def missing(session: ReadSession, schema: str, purpose: Purpose) -> tuple[str, .
     lacking = [p for p in _NEEDED_GLOBALLY.get(purpose, ()) if not {p, "ALL PRIVILEGES"} & everywhere]
     if purpose == "freeze" and not (_MAY_FREEZE | {"ALL PRIVILEGES"}) & everywhere:
         lacking.append("READ_ONLY ADMIN" if session.is_mariadb else "SYSTEM_VARIABLES_ADMIN")
+    if purpose in ("accounts-from", "accounts-to") and not {"SELECT", "ALL PRIVILEGES"} & (
+        everywhere | _on_schema(found, _ACCOUNTS)
+    ):
+        statements.append(f"GRANT SELECT ON {_ACCOUNTS}.* TO {account_sql(ours)};")
     if lacking:
         statements.append(f"GRANT {', '.join(lacking)} ON *.* TO {account_sql(ours)};")
     return tuple(statements)
@@ -58,6 +62,12 @@ def missing(session: ReadSession, schema: str, purpose: Purpose) -> tuple[str, .
 def _own_grants(session: ReadSession) -> list[str]:
     # Without FOR it includes what enabled roles give.
     return [str(row[0]) for row in session.query("SHOW GRANTS")]
+
+
+def _on_schema(grants: Iterable[re.Match[str]], schema: str) -> set[str]:
+    return _privileges(
+        g for g in grants if g["object"] == "*" and g["schema"] != "*" and _covers(g["schema"], schema)
+    )
 
 
 def _privileges(grants: Iterable[re.Match[str]]) -> set[str]:

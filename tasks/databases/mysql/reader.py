@@ -114,11 +114,17 @@ class MysqlReader:
     def authentication(self, name: str) -> Secret:
         return privileges.authentication(self._session, name)
 
-    def write_state(self) -> WriteState:
+    def is_frozen(self) -> bool:
+        return all(value == "ON" for value in self._write_settings().values())
+
+    def _write_settings(self) -> dict[str, str]:
         wanted = "'read_only'" if self._session.is_mariadb else "'read_only', 'super_read_only'"
         rows = self._session.query(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({wanted})")
+        return {setting: "OFF" if value in ("OFF", "0") else "ON" for setting, value in rows}
+
+    def write_state(self) -> WriteState:
         return WriteState(
-            settings={setting: "OFF" if value in ("OFF", "0") else "ON" for setting, value in rows},
+            settings=self._write_settings(),
             writing=privileges.writing(self._session),
             bypassing=privileges.bypassing(self._session),
         )

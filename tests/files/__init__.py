@@ -1,0 +1,1 @@
+"""Shares: listings, rclone, copies to disks and buckets, proofs."""

@@ -1,0 +1,1 @@
+"""Declared tests: pages, ports, queries."""
