@@ -1,5 +1,6 @@
 """Phase 10, acceptance: the desk that gathers records for the documents and moves the gate."""
 
+import threading
 from datetime import UTC, datetime
 from email import message_from_bytes
 from pathlib import Path
@@ -36,6 +37,7 @@ class AcceptanceDesk:
         self._home = home
         self._folder = DeliverablesFolder(home / "deliverables")
         self._readings: tuple[Reading, ...] | None = None
+        self._reading = threading.Lock()
         self.graph: Graph | None = None
         self.run_id = ""
 
@@ -44,24 +46,24 @@ class AcceptanceDesk:
         return acceptance_steps(
             self._inventory,
             record=self.record,
+            readings=self.readings,
             now=lambda: datetime.now(UTC),
             home=self._home,
             index_password=SecretSource(password, self._inventory.folder) if password else None,
         )
 
     def record(self) -> Record:
-        """The records as they are now; with a fresh look at the new side once all the work is done."""
+        """The records as they are now, without a look at the new side."""
         assert self.graph is not None, "the graph is known before any step is looked at"
-        return record_of(self._ledger, self.graph, self._read_once(self.graph))
+        return record_of(self._ledger, self.graph)
 
-    def _read_once(self, graph: Graph) -> tuple[Reading, ...]:
-        if self._readings is None and self.run_id and self._work_done(graph):
-            self._readings = read_back(graph, lambda: datetime.now(UTC), self._ledger.store_evidence)
-        return self._readings or ()
-
-    def _work_done(self, graph: Graph) -> bool:
-        states = self._ledger.latest_states("live")
-        return all(states.get(step.key) in DONE for step in graph if step.phase != "acceptance")
+    def readings(self) -> tuple[Reading, ...]:
+        """What stands on the new side: looked at once a run, and kept as evidence."""
+        assert self.graph is not None, "the graph is known before any step is looked at"
+        with self._reading:
+            if self._readings is None:
+                self._readings = read_back(self.graph, lambda: datetime.now(UTC), self._ledger.store_evidence)
+            return self._readings
 
     def after_run(self, found: "RunReport") -> None:
         """Record the documents this run made or found, and submit the gate once the letter was taken.

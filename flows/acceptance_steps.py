@@ -6,7 +6,7 @@ the graph was built.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,10 +48,14 @@ _MODULES: Mapping[str, Deliverable] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """What the documents are made from; `record` and `now` are asked when a document is made."""
+    """What the documents are made from; everything callable is asked when a document is made.
+
+    `readings` looks at the new side, which takes a while: only for making, never for comparing.
+    """
 
     inventory: Inventory
     record: Callable[[], Record]
+    readings: Callable[[], tuple[Reading, ...]]
     now: Callable[[], datetime]
     folder: DeliverablesFolder
     index_password: SecretSource | None = None
@@ -59,8 +63,11 @@ class Desk:
     def basis(self) -> str:
         return basis(self.inventory, self.record())
 
+    def full_record(self) -> Record:
+        return replace(self.record(), readings=self.readings())
+
     def annex(self, kind: str, version: int) -> bytes:
-        record, module = self.record(), _MODULES[kind]
+        record, module = self.full_record(), _MODULES[kind]
         require_fit(module.shortcomings(self.inventory, record))
         return module.render(self.inventory, record, Edition(version=version))
 
@@ -70,7 +77,7 @@ class Desk:
         return sha256_json([self.basis(), [s.sha256 if s else "" for s in stored]])
 
     def letter(self, version: int) -> bytes:
-        record, annexes = self.record(), [self._attached(kind) for kind in ANNEXES]
+        record, annexes = self.full_record(), [self._attached(kind) for kind in ANNEXES]
         require_fit(acceptance_letter.shortcomings(self.inventory, record, annexes))
         calendar = load_calendar(self.inventory.folder)
         edition = Edition(version=version)
@@ -102,13 +109,21 @@ def acceptance_steps(
     inventory: Inventory,
     *,
     record: Callable[[], Record],
+    readings: Callable[[], tuple[Reading, ...]],
     now: Callable[[], datetime],
     home: Path,
     index_password: SecretSource | None = None,
 ) -> list[Step[Any]]:
     """Three documents, then the letter that carries them, then its sending."""
     folder = DeliverablesFolder(home / "deliverables")
-    desk = Desk(inventory=inventory, record=record, now=now, folder=folder, index_password=index_password)
+    desk = Desk(
+        inventory=inventory,
+        record=record,
+        readings=readings,
+        now=now,
+        folder=folder,
+        index_password=index_password,
+    )
     documents: list[Step[Any]] = [
         RenderDocument(
             key=f"acceptance/document/{kind}",

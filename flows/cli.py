@@ -238,10 +238,13 @@ def _flow(name: str, as_json: bool, people: Callable[[dict[str, Any]], Any], **p
 
     parameters = {key: list(v) if isinstance(v, tuple) else v for key, v in parameters.items()}
     with serve.api():
+        from prefect.logging.handlers import APILogHandler
+
         from flows import migration
 
         state = getattr(migration, name)(**parameters, return_state=True)
         result = state.result(raise_on_failure=False)
+        APILogHandler().flush()  # while the server still listens
     if isinstance(result, BaseException):
         raise result
     _end(as_json, result.document, result.error, people)

@@ -14,8 +14,8 @@ from ledger.records import StepRecord, StepState
 from runbooks.record import Approved, ChangeLine, CheckLine, Reading, Record, StepLine
 
 
-def record_of(ledger: Ledger, graph: Graph, readings: tuple[Reading, ...] = ()) -> Record:
-    """The project's record as its documents need it; `readings` are fresh looks at the new side."""
+def record_of(ledger: Ledger, graph: Graph) -> Record:
+    """The project's record as its documents need it, without the readings of the new side."""
     latest = _latest_by_step(ledger)
     steps = tuple(_line(ledger, step, latest.get(step.key)) for step in graph)
     times = [line.ended_at for line in steps if line.ended_at]
@@ -34,7 +34,6 @@ def record_of(ledger: Ledger, graph: Graph, readings: tuple[Reading, ...] = ()) 
             for line in steps
             if line.phase == "discovery" and line.done and line.ended_at
         ),
-        readings=readings,
         approvals=tuple(_approvals(ledger)),
     )
 

@@ -33,7 +33,7 @@ _OPTIONS = (
     *("--config", ""),
     *("--use-json-log", "--log-level", "NOTICE"),
     *("--contimeout", "15s", "--timeout", "120s", "--retries", "2", "--low-level-retries", "5"),
-    *("--checkers", "16", "--transfers", "8"),
+    *("--checkers", "4", "--transfers", "4"),
 )
 _MAYBE_LATER = re.compile(
     r"connection (refused|reset|lost)|i/o timeout|no route|unreachable|EOF|broken pipe|SlowDown"

@@ -108,7 +108,7 @@ DAMAGE: dict[str, tuple[Callable[[DiskWorld], object], str]] = {
     "mode": (lambda w: (w.place / "-rf").chmod(0o600), "other modes or owners"),
     "owner": (lambda w: os.chown(w.place / "-rf", 7, 7), "other modes or owners"),
     "empty folder": (lambda w: (w.place / "空 folder/inner").rmdir(), "entries missing at the target"),
-    "link": (lambda w: os.replace(w.share / "other link", w.place / "link"), "links that point elsewhere"),
+    "link": (lambda w: (w.share / "other link").replace(w.place / "link"), "links that point elsewhere"),
 }
 
 

@@ -28,8 +28,7 @@ def needs(steps: list) -> dict[str, tuple[str, ...]]:  # type: ignore[type-arg]
 def test_files(inventory: Inventory) -> None:
     assert needs(shares(inventory)) == {"discovery/share/share": ()}
     assert needs(files(inventory)) == {
-        "files/bucket/demo-shop-share": (),
-        "files/share/demo-shop-share": ("discovery/share/share", "files/bucket/demo-shop-share"),
+        "files/share/demo-shop-share": ("discovery/share/share", "environment/bucket/demo-shop-share"),
         "files/share/share-disk": ("discovery/share/share", "environment/file-2/accounts"),
     }
     assert needs(final_sync(inventory)) == {

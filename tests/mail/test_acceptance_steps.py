@@ -39,6 +39,7 @@ class Estate:
         return acceptance_steps(
             inventory(project={**PROJECT, "mail": mail}),
             record=lambda: self.record,
+            readings=lambda: self.record.readings,
             now=lambda: datetime(2026, 12, 7, 2, 0, tzinfo=UTC),
             home=self.home,
             index_password=self.password,
