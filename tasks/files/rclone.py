@@ -33,6 +33,7 @@ _OPTIONS = (
     *("--config", ""),
     *("--use-json-log", "--log-level", "NOTICE"),
     *("--contimeout", "15s", "--timeout", "120s", "--retries", "2", "--low-level-retries", "5"),
+    # Each is an SSH connection of its own; an sshd turns some away when ten knock at once.
     *("--checkers", "4", "--transfers", "4"),
 )
 _MAYBE_LATER = re.compile(

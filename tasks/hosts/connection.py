@@ -22,6 +22,8 @@ _ENVIRONMENT = (
     "DEBIAN_FRONTEND=noninteractive",
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 )
+# apt makes and removes a file in $TMPDIR even when it only looks: in memory, so the disk stays as it was.
+LOOKING = "TMPDIR=/dev/shm"
 _SAID_MAX = 64 * 1024
 
 
@@ -46,10 +48,13 @@ class Output:
 class Connection:
     """An authenticated SSH connection; commands run as root, by sudo -n where the account is another."""
 
-    def __init__(self, client: paramiko.SSHClient, address: str, *, sudo: bool) -> None:
+    def __init__(
+        self, client: paramiko.SSHClient, address: str, *, sudo: bool, settings: tuple[str, ...] = ()
+    ) -> None:
         self.address = address
         self._client = client
-        self._prefix = ("sudo", "-n", "--", *_ENVIRONMENT) if sudo else _ENVIRONMENT
+        environment = (*_ENVIRONMENT, *settings)
+        self._prefix = ("sudo", "-n", "--", *environment) if sudo else environment
 
     def run(
         self, argv: Sequence[str], stdin: bytes | Iterable[bytes] = b"", silence_s: float = SILENCE_S

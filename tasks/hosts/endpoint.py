@@ -15,7 +15,7 @@ from core.access import Endpoint, Journal
 from core.errors import Refused, Unreadable
 from inventory.secrets import SecretSource
 from inventory.sources import Ssh
-from tasks.hosts.connection import Connection
+from tasks.hosts.connection import LOOKING, Connection
 from tasks.hosts.ports import HostReader, HostWriter
 from tasks.hosts.ssh_reader import SshReader
 from tasks.hosts.ssh_writer import SshWriter
@@ -46,13 +46,13 @@ class SshHost(Endpoint[HostReader, HostWriter]):
         return f"{self.user}@{self.host}" + (f":{self.port}" if self.port != 22 else "")
 
     def open_reader(self) -> HostReader:
-        return SshReader(self.connect())
+        return SshReader(self.connect(LOOKING))
 
     def open_writer(self, journal: Journal) -> HostWriter:
         return SshWriter(self.connect(), journal)
 
-    def connect(self) -> Connection:
-        """Connect and authenticate.
+    def connect(self, *settings: str) -> Connection:
+        """Connect and authenticate; `settings` are NAME=value for the environment of every command.
 
         Raises: errors.Refused for an unknown or changed host key, errors.Unreadable for all else
         (transient where the network or the server may be better in a moment).
@@ -92,7 +92,7 @@ class SshHost(Endpoint[HostReader, HostWriter]):
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             # Else a cut cable goes unnoticed for a quarter of an hour. Source: tcp(7).
             transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_S * 1000)
-        return Connection(client, self.address, sudo=self.user != "root")
+        return Connection(client, self.address, sudo=self.user != "root", settings=settings)
 
 
 def ssh_host(ssh: Ssh, folder: Path) -> SshHost:
