@@ -132,7 +132,11 @@ def cutover(project: str, digest: str, as_json: bool) -> None:
 @item_option
 @json_option
 def rollback(project: str, phases: tuple[str, ...], items: tuple[str, ...], as_json: bool) -> None:
-    """Take back what was applied, the last first."""
+    """Take back what was applied, the last first.
+
+    Once users are on the new side only the cutover is taken back, unless phases are named: undoing the rest
+    deletes what users wrote there meanwhile.
+    """
     _flow("rollback", as_json, show.live, project=project, phases=phases, items=items)
 
 

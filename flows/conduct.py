@@ -1,8 +1,7 @@
 """What a run is: rehearse, execute and roll back a project, with its ledger. Called inside a Prefect flow."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from dataclasses import replace
 
 from core.errors import MigrationError, Refused, StalePlan
 from core.plan import MigrationPlan
@@ -10,12 +9,12 @@ from flows import report as reports
 from flows.approval import Rehearsal, find_rehearsal, requester
 from flows.board import publish
 from flows.cutover import is_switch, settled_keys
-from flows.records import Guard, LedgerRecorder, refuse_phases, scope_guard
+from flows.guards import precondition_guard, preconditions_of, scope_guard, window_guard
+from flows.records import LedgerRecorder
 from flows.report import Result
 from flows.runner import RunReport, execute_graph, plan_graph, rehearse_graph, undo_graph
 from flows.standing import DONE_STATES, deliverable_rows, gate_row
 from flows.work import Work, open_project
-from inventory.preconditions import blocking, evaluate
 
 
 def rehearse(project: str, phases: Sequence[str], items: Sequence[str], requested_by: str) -> Result:
@@ -26,7 +25,9 @@ def rehearse(project: str, phases: Sequence[str], items: Sequence[str], requeste
         recorder = LedgerRecorder(work.ledger, run_id, (scope_guard(work.inventory),))
         found = rehearse_graph(work.graph, recorder, _settled(work))
         plan = MigrationPlan({key: p for key, p in found.plan.steps.items() if key in work.wanted})
-        document = reports.rehearsal_document(work.inventory, work.graph, run_id, plan, found)
+        document = reports.rehearsal_document(
+            work.inventory, work.graph, run_id, plan, found, preconditions_of(work.inventory)
+        )
         if found.ok:
             work.ledger.record_plan(run_id, plan.digest, plan.to_json())
         work.ledger.end_run(run_id, document["state"], document)
@@ -48,7 +49,11 @@ def execute(project: str, digest: str, phases: Sequence[str], items: Sequence[st
         recorder = LedgerRecorder(
             work.ledger,
             run_id,
-            _guards(work, approved.digest),
+            (
+                scope_guard(work.inventory),
+                precondition_guard(work.inventory),
+                window_guard(work.inventory, reports.cutover_need_s(work.whole, approved.plan)),
+            ),
             plan=approved.plan,
             digest=approved.digest,
             begun_before=work.ledger.begun_under(approved.digest),
@@ -69,17 +74,29 @@ def execute(project: str, digest: str, phases: Sequence[str], items: Sequence[st
 
 
 def roll_back(project: str, phases: Sequence[str], items: Sequence[str]) -> Result:
-    """Undo what was applied and not undone yet, the last first."""
+    """Undo what was applied and not undone yet, the last first.
+
+    Once users are on the new side only the cutover is taken back, unless phases are named: undoing the
+    rest would delete what users wrote there meanwhile.
+    """
     with open_project(project, phases, items) as work, work.ledger.run_lock():
-        keys = {key for key in work.wanted if work.ledger.applied_plans(key)}
+        applied = {key for key in work.wanted if work.ledger.applied_plans(key)}
+        left = _left_alone(work, applied, named=bool(phases))
         run_id = work.ledger.start_run("live", requested_by="", digest="")
         recorder = LedgerRecorder(work.ledger, run_id, (scope_guard(work.inventory),))
-        found = undo_graph(work.graph, keys, recorder)
+        found = undo_graph(work.whole, applied - set(left), recorder)
         document = reports.live_document(work.inventory, run_id, "", found, recorder.evidence)
-        document["state"] = "RolledBack" if found.ok else "Failed"
+        document |= {"state": "RolledBack" if found.ok else "Failed", "left": left}
         work.ledger.end_run(run_id, document["state"], document)
         publish(work, document)
         return Result(document, _first_error(found))
+
+
+def _left_alone(work: Work, applied: set[str], *, named: bool) -> dict[str, str]:
+    """What a rollback must not or cannot take back, each with its reason."""
+    switched = any(is_switch(key) for key in applied) and not named
+    left = {key: "users wrote to it" for key in applied if switched and not key.startswith("cutover/")}
+    return left | {key: "one-way" for key in applied if work.whole.steps[key].reversal.kind == "one-way"}
 
 
 def _approved_plan(work: Work, digest: str) -> Rehearsal:
@@ -99,34 +116,13 @@ def _approved_plan(work: Work, digest: str) -> Rehearsal:
     return rehearsal
 
 
-def _guards(work: Work, digest: str) -> tuple[Guard, ...]:
-    now = datetime.now(UTC)
-    # Evidence is dated where the customer is: in UTC, this morning's would lie in the future.
-    findings = evaluate(
-        work.inventory, now.astimezone(ZoneInfo(work.inventory.project.window.timezone)).date()
-    )
-    blocked = {
-        phase: "; ".join(f"{finding.kind} is {finding.answer} ({finding.evidence})" for finding in unmet)
-        for phase in {step.phase for step in work.graph}
-        if (unmet := blocking(findings, phase))
-    }
-    window = work.inventory.project.window
-    if not window.start <= now < window.end:
-        blocked["cutover"] = (
-            f"the reserved window is {window.start.isoformat()} to {window.end.isoformat()}, "
-            f"now is {now.isoformat(timespec='minutes')}"
-        )
-    retry = f"qianyun migrate {work.inventory.folder} --plan {digest}"
-    return scope_guard(work.inventory), refuse_phases(blocked, retry)
-
-
 def _require_fresh(work: Work, approved: Rehearsal, recorder: LedgerRecorder) -> None:
     """Compare the approved plan with the world before the first write.
 
     What cannot be looked at now is left to its own step, which refuses; it cannot show drift.
     """
     over = _settled(work)
-    now = plan_graph(work.graph, _looking(recorder, work), over)
+    now = plan_graph(work.graph, _scope_only(recorder, work), over)
     seen = {key: plan for key, plan in now.plan.steps.items() if key in work.wanted - over}
     unread = work.wanted - set(seen)
     expected = {
@@ -143,9 +139,12 @@ def _require_fresh(work: Work, approved: Rehearsal, recorder: LedgerRecorder) ->
         )
 
 
-def _looking(recorder: LedgerRecorder, work: Work) -> LedgerRecorder:
-    """For the comparison only the scope guard counts: a closed window does not make a plan stale."""
-    return LedgerRecorder(recorder.ledger, recorder.run_id, (scope_guard(work.inventory),))
+def _scope_only(recorder: LedgerRecorder, work: Work) -> LedgerRecorder:
+    """For comparing and for taking back only the scope counts.
+
+    A closed window does not make a plan stale, and must never keep a frozen source frozen.
+    """
+    return replace(recorder, guards=(scope_guard(work.inventory),))
 
 
 def _settled(work: Work) -> set[str]:
@@ -164,7 +163,7 @@ def _compensate(work: Work, found: RunReport, recorder: LedgerRecorder) -> None:
     applied = {key for key in cutover if work.ledger.applied_plans(key)}
     if all(_is_good(found, key) for key in cutover) or any(is_switch(key) for key in applied):
         return
-    for key, outcome in undo_graph(work.graph, applied, recorder).outcomes.items():
+    for key, outcome in undo_graph(work.whole, applied, _scope_only(recorder, work)).outcomes.items():
         # A step that failed stays failed in the report; what it had begun is taken back all the same.
         if key not in found.outcomes or found.outcomes[key].state.good or not outcome.state.good:
             found.outcomes[key] = outcome

@@ -1,29 +1,15 @@
 """The runner's recorder: guards before a step is looked at, and the ledger's side of carrying it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from core.access import Progress
-from core.errors import Refused
 from core.plan import MigrationPlan, Plan
 from core.step import Step
+from flows.guards import Guard
 from flows.progress import ProgressArtifact
-from inventory.model import Inventory
 from ledger.book import Ledger
 from tasks.run import Outcome
-
-Guard = Callable[[Step[Any]], None]
-
-
-def scope_guard(inventory: Inventory) -> Guard:
-    """Refuses every step whose item is not on the migration list as in scope."""
-
-    def guard(step: Step[Any]) -> None:
-        if step.item:
-            inventory.require_in_scope(step.item)
-
-    return guard
 
 
 @dataclass
@@ -69,17 +55,3 @@ class LedgerRecorder:
     def undoing(self, key: str) -> list[Plan]:
         self.ledger.undo_begun(self.run_id, key)
         return [Plan.from_json(plan) for plan in self.ledger.applied_plans(key)]
-
-
-def refuse_phases(blocked: dict[str, str], next_command: str) -> Guard:
-    """Refuses the steps of phases that must not run now, each with its reason."""
-
-    def guard(step: Step[Any]) -> None:
-        if step.phase in blocked:
-            raise Refused(
-                f"{step.key}: {blocked[step.phase]}",
-                why="The agreement asks for it before this work begins.",
-                next_command=next_command,
-            )
-
-    return guard

@@ -1,5 +1,6 @@
 """What a run says: the JSON that scripts rely on, and the same as tables for people."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from core.graph import Graph
 from core.plan import Duration, MigrationPlan
 from core.step import Step
 from inventory.model import Inventory
+from inventory.preconditions import Finding
 
 if TYPE_CHECKING:
     from flows.runner import RunReport
@@ -66,14 +68,18 @@ def critical_path(graph: Graph, plan: MigrationPlan, phase: str = "") -> Duratio
     )
 
 
-def window_fit(inventory: Inventory, cutover: Duration) -> dict[str, Any]:
-    """Whether the reserved window holds the cutover and, should it fail at its end, the way back.
+def cutover_need_s(graph: Graph, plan: MigrationPlan) -> float:
+    """How long the cutover takes in nine of ten cases and, should it fail at its end, the way back.
 
     Source: deliverables.md, 1.2 (forward + verification + rollback must not exceed the window).
     """
+    return 2 * critical_path(graph, plan, "cutover").p90_s
+
+
+def window_fit(inventory: Inventory, needed_s: float) -> dict[str, Any]:
+    """Whether the reserved window is long enough."""
     window = inventory.project.window
     length_s = (window.end - window.start).total_seconds()
-    needed_s = 2 * cutover.p90_s
     return {
         "start": window.start.isoformat(),
         "end": window.end.isoformat(),
@@ -83,7 +89,12 @@ def window_fit(inventory: Inventory, cutover: Duration) -> dict[str, Any]:
 
 
 def rehearsal_document(
-    inventory: Inventory, graph: Graph, run_id: str, plan: MigrationPlan, report: "RunReport"
+    inventory: Inventory,
+    graph: Graph,
+    run_id: str,
+    plan: MigrationPlan,
+    report: "RunReport",
+    preconditions: Iterable[Finding],
 ) -> dict[str, Any]:
     whole = critical_path(graph, plan)
     return {
@@ -93,9 +104,17 @@ def rehearsal_document(
         "digest": plan.digest if report.ok else "",
         "changes": plan_rows(graph, plan),
         "duration_s": {"p50": round(whole.p50_s, 1), "p90": round(whole.p90_s, 1)},
-        "window": window_fit(inventory, critical_path(graph, plan, "cutover")),
+        "window": window_fit(inventory, cutover_need_s(graph, plan)),
+        "preconditions": [
+            {
+                "kind": one.kind,
+                "answer": str(one.answer),
+                "evidence": one.evidence,
+                "blocks": [] if one.holds else list(one.blocks),
+            }
+            for one in preconditions
+        ],
         "errors": error_rows(report),
-        "not_done": sorted(report.blocked),
         "state": "Rehearsed" if report.ok else "Failed",
     }
 

@@ -1,7 +1,6 @@
 """`qianyun serve`: Prefect server, worker and every deployment on this machine, until interrupted."""
 
-import asyncio
-import ctypes
+import fcntl
 import json
 import os
 import signal
@@ -11,21 +10,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-
-import httpx
+from types import FrameType
 
 from core.errors import MigrationError
 from flows.home import home
-from flows.prefect_settings import server_file
+from flows.prefect_settings import answers, server_file
+from flows.processes import SERVED, children, dying_with_us, stop, wait_until_gone
 
 POOL = "qianyun"
-PR_SET_PDEATHSIG = 1
-"""From linux/prctl.h; Python has no name for it."""
-ORPHAN_AFTER = timedelta(seconds=90)
-"""Three missed heartbeats of 30 s: then a run without its process is Crashed, not Running for ever."""
 ROOT = Path(__file__).resolve().parent.parent
+START_S = 120.0
 
 
 def _prefect(*arguments: str) -> list[str]:
@@ -53,13 +48,7 @@ def server(port: int) -> Iterator[str]:
     It ends with this process, also when that is killed: a forgotten server would hold the database.
     Raises: errors.MigrationError where it does not answer within two minutes or the port is taken.
     """
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise MigrationError(
-                f"port {port} is in use",
-                why="Another server may be running already.",
-                next_command=f"qianyun serve --port {port + 1}",
-            )
+    _require_free(port)
     log = home() / "prefect" / "server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     address = f"http://127.0.0.1:{port}/api"
@@ -67,126 +56,135 @@ def server(port: int) -> Iterator[str]:
     with log.open("ab") as output:
         process = subprocess.Popen(
             _prefect("server", "start", "--host", "127.0.0.1", "--port", str(port)),
+            stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             env=environment,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=dying_with_us(),
         )
+    earlier = os.environ.get("PREFECT_API_URL")
     try:
         _wait_until_healthy(address, process, log)
-        server_file().write_text(json.dumps({"api": address, "pid": process.pid}))
         os.environ["PREFECT_API_URL"] = address
         yield address
     finally:
         os.environ.pop("PREFECT_API_URL", None)
-        server_file().unlink(missing_ok=True)
-        _stop(process)
+        if earlier:
+            os.environ["PREFECT_API_URL"] = earlier
+        stop(process)
 
 
-def _die_with_parent() -> None:
-    """Runs in the child before it becomes the server. Linux only; elsewhere a killed run may leave it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _wait_until_healthy(api: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        # As the server itself will: a port whose last connections still fade counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            if httpx.get(f"{api}/health", timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass  # not listening yet: ask again until the deadline
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            raise MigrationError(
+                f"port {port} cannot be used: {error}",
+                why="Another program listens there.",
+                next_command=f"qianyun serve --port {port + 1 if 1024 <= port < 65535 else 4200}",
+            ) from error
+
+
+def _wait_until_healthy(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if answers(address) and process.poll() is None:
+            return
         time.sleep(0.3)
     raise MigrationError("the Prefect server did not come up", next_command=f"tail {log}")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a child and its own children, which share its session."""
-    if process.poll() is not None:
-        return
-    os.killpg(process.pid, signal.SIGINT)
-    try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def deploy() -> None:
-    """Create the work pool and every deployment of prefect.yaml, and the automation for orphaned runs."""
-    environment = {**os.environ, "QIANYUN_ROOT": str(ROOT)}
-    for arguments in (
-        ("work-pool", "create", POOL, "--type", "process", "--overwrite"),
-        ("--no-prompt", "deploy", "--all"),
-    ):
-        done = subprocess.run(
-            _prefect(*arguments), cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise MigrationError(
-                f"prefect {' '.join(arguments)}: {(done.stdout + done.stderr).strip()[-800:]}",
-                next_command="qianyun serve",
-            )
-    asyncio.run(crash_orphans())
-
-
-async def crash_orphans() -> None:
-    """Turn runs whose heartbeat stopped into Crashed, so that nobody waits for a dead process.
-
-    Source: Prefect documentation, "How to detect and respond to zombie flows".
-    """
-    from prefect.automations import Automation
-    from prefect.client.schemas.objects import StateType
-    from prefect.events.actions import ChangeFlowRunState
-    from prefect.events.schemas.automations import EventTrigger, Posture
-    from prefect.events.schemas.events import ResourceSpecification
-
-    name = "Crash orphaned runs"
-    try:
-        await Automation.aread(name=name)
-        return
-    except ValueError:
-        pass  # not there yet: this is how Prefect says so
-    await Automation(
-        name=name,
-        description="A flow run whose heartbeat stopped has lost its process.",
-        trigger=EventTrigger(
-            after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.*"},
-            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=ORPHAN_AFTER,
-        ),
-        actions=[
-            ChangeFlowRunState(
-                name=None,
-                force=False,
-                state=StateType.CRASHED,
-                message="Its process is gone. Run it again: it looks at the world and does what is left.",
-            )
-        ],
-    ).acreate()
-
-
 def serve(port: int) -> Iterator[str]:
     """Server, deployments and worker; yields lines for people, returns when interrupted."""
-    with server(port) as address:
+    # Whoever runs us as a service stops us with SIGTERM, a closed terminal with SIGHUP: as with Ctrl-C.
+    for wanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(wanted, _interrupted)
+    try:
+        yield from _served(port)
+    except KeyboardInterrupt:
+        yield "Stopped."
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _served(port: int) -> Iterator[str]:
+    from flows.deploy import close_orphans, deploy
+
+    with _alone() as file, server(port) as address:
         yield f"Prefect server: {address.removesuffix('/api')}"
-        deploy()
-        yield "Deployments: ready (rehearse, execute, approve and every phase)"
-        worker = subprocess.Popen(
-            _prefect("worker", "start", "--pool", POOL, "--name", f"{socket.gethostname()}-{port}"),
-            cwd=ROOT,
-            start_new_session=True,
-        )
-        yield "Worker: started. Stop everything with Ctrl-C."
+        os.environ["QIANYUN_HOME"] = str(home())  # the worker and its runs stand in another folder
+        seconds = deploy(ROOT)
+        for name in close_orphans():
+            yield f"Run {name}: crashed when the server stopped; run it again to do what is left."
+        with _worker(port) as worker:
+            file.write_text(json.dumps({"api": address, "pid": os.getpid()}))
+            yield f"Deployments and worker: ready (deployed in {seconds:.1f} s). Stop everything with Ctrl-C."
+            while worker.poll() is None:
+                time.sleep(1)
+                if not answers(address):
+                    raise MigrationError(
+                        f"the Prefect server at {address} ended or no longer answers",
+                        why="Runs in flight were ended too; run them again to do what is left.",
+                        next_command=f"tail {home() / 'prefect' / 'server.log'}",
+                    )
+        raise MigrationError("the worker ended by itself", next_command=f"qianyun serve --port {port}")
+
+
+@contextmanager
+def _alone() -> Iterator[Path]:
+    """Hold the server file: one server a home, since its database takes no two.
+
+    Raises: errors.MigrationError where another holds it.
+    """
+    path = server_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
         try:
-            worker.wait()
-        except KeyboardInterrupt:
-            yield "Stopping."
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as taken:
+            raise _running_already(path) from taken
+        # Cleared, never deleted: two processes could then lock two files of one name.
+        path.write_text("")
+        try:
+            yield path
         finally:
-            _stop(worker)
+            path.write_text("")
+
+
+def _running_already(path: Path) -> MigrationError:
+    try:
+        known = json.loads(path.read_text())
+        where = f"at {str(known['api']).removesuffix('/api')} (process {known['pid']})"
+    except ValueError:
+        where = "and is just starting"
+    return MigrationError(
+        f"qianyun serve runs already {where}",
+        why=f"Two servers would share one database, that of {home()}.",
+        next_command="QIANYUN_HOME=/another/folder qianyun serve --port 4201",
+    )
+
+
+@contextmanager
+def _worker(port: int) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        _prefect("worker", "start", "--pool", POOL, "--name", f"{socket.gethostname()}-{port}"),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, SERVED: "1"},
+        start_new_session=True,
+        preexec_fn=dying_with_us(),
+    )
+    try:
+        yield process
+    finally:
+        # Killed, not asked: asked, it would wait for its runs. They notice, end what is in flight and
+        # report that they crashed, for which the server must still be there.
+        runs = children(process.pid)
+        stop(process, signal.SIGKILL)
+        wait_until_gone(runs)

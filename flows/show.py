@@ -70,7 +70,10 @@ def rehearsal(document: dict[str, Any]) -> None:
         f"the window {window['start']} to {window['end']} {fits}.",
         style="" if window["fits"] else "bold red",
     )
-    not_done(document)
+    for one in document["preconditions"]:
+        if one["blocks"]:
+            phases = ", ".join(one["blocks"])
+            console.print(f"Precondition {one['kind']} is {one['answer']}: blocks {phases}", style="bold red")
     if document["digest"]:
         console.print(f"\nDigest: {document['digest']}", style="bold")
         console.print(f"    qianyun approve PROJECT --plan {document['digest'][:12]} --as MAIL")
@@ -84,12 +87,9 @@ def live(document: dict[str, Any]) -> None:
         table.add_row(row["step"], _styled(row["state"]), Text(waits, "dim"))
     console = _console()
     console.print(table)
+    for key, reason in document.get("left", {}).items():
+        console.print(f"left as it is: {key} ({reason})", style="yellow")
     console.print(f"\n{document.get('run_id', '')}: {document['state']}", style="bold")
-
-
-def not_done(document: dict[str, Any]) -> None:
-    for key in document.get("not_done", ()):
-        _console().print(f"not looked at: {key}", style="yellow")
 
 
 def status(document: dict[str, Any]) -> None:

@@ -36,6 +36,19 @@ _OPTIONS = (
     # Each is an SSH connection of its own; an sshd turns some away when ten knock at once.
     *("--checkers", "4", "--transfers", "4"),
 )
+_PASSED_ON = frozenset(
+    {
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "LANG",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+    }
+)
 _MAYBE_LATER = re.compile(
     r"connection (refused|reset|lost)|i/o timeout|no route|unreachable|EOF|broken pipe|SlowDown"
     r"|status code: 5",
@@ -195,7 +208,8 @@ def _prefix() -> list[str]:
 
 
 def _clean(environment: Mapping[str, str]) -> dict[str, str]:
-    return {k: v for k, v in environment.items() if not k.startswith(("RCLONE_", "AWS_", "QIANYUN_"))}
+    # Nothing else: neither the operator's rclone and AWS settings nor secrets meant for others.
+    return {name: value for name, value in environment.items() if name.upper() in _PASSED_ON}
 
 
 def _carry(

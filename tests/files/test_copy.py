@@ -17,9 +17,7 @@ from core.errors import ApplyFailed, Refused
 from core.facts import Known
 from core.plan import Plan, step_drift
 from core.step import Step
-from tasks.files import bucket as bucket_module
-from tasks.files import disk as disk_module
-from tasks.files import verifying
+from tasks.files import bucket_reader, folder_reader, verifying
 from tasks.files.transfer import compare_bytes
 from tests.contract.test_lifecycle import apply, look_and_plan, status, undo
 from tests.worlds.aws_server import client
@@ -137,9 +135,9 @@ def test_content_that_cannot_be_compared_is_never_equal(
     disk: DiskWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apply(disk.step())
-    monkeypatch.setattr(disk_module.FolderReader, "checksums", lambda *_: {})
+    monkeypatch.setattr(folder_reader.FolderReader, "checksums", lambda *_: {})
     assert failed(disk.step()) == {}, "without checksums the bytes are read"
-    monkeypatch.setattr(disk_module, "compare_bytes", lambda *a: ([], list(a[3])))
+    monkeypatch.setattr(folder_reader, "compare_bytes", lambda *a: ([], list(a[3])))
     (check,) = failed(disk.step()).values()
     assert check.status is Status.UNKNOWN
     assert check.actual.startswith("9: ")
@@ -150,7 +148,7 @@ def test_checksums_claimed_by_the_uploader_are_not_believed(
 ) -> None:
     apply(bucket.step())
     assert failed(bucket.step()) == {}
-    monkeypatch.setattr(bucket_module, "SINGLE_PART_BYTES", 5)
+    monkeypatch.setattr(bucket_reader, "SINGLE_PART_BYTES", 5)
     read: list[list[str]] = []
     whole = compare_bytes
 
@@ -158,7 +156,7 @@ def test_checksums_claimed_by_the_uploader_are_not_believed(
         read.append(list(a[3]))
         return whole(*a)
 
-    monkeypatch.setattr(bucket_module, "compare_bytes", spy)
+    monkeypatch.setattr(bucket_reader, "compare_bytes", spy)
     assert failed(bucket.step()) == {}
     assert "bin/tool" in read[-1] and "-rf" not in read[-1]
 
@@ -271,10 +269,10 @@ def test_a_disk_that_fills_up_meanwhile(disk: DiskWorld, monkeypatch: pytest.Mon
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("file systems cannot be mounted here")
     try:
-        room = disk_module.FolderReader.free_bytes
+        room = folder_reader.FolderReader.free_bytes
         looks: list[int | None] = [10**9]
         monkeypatch.setattr(
-            disk_module.FolderReader, "free_bytes", lambda self: looks.pop() if looks else room(self)
+            folder_reader.FolderReader, "free_bytes", lambda self: looks.pop() if looks else room(self)
         )
         plan = look_and_plan(disk.step())
         looks.append(10**9)

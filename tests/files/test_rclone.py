@@ -70,12 +70,13 @@ def test_secrets_go_by_environment_alone(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("RCLONE_DRY_RUN", "false")
     monkeypatch.setenv("RCLONE_CONFIG_SRC_TYPE", "memory")
     monkeypatch.setenv("AWS_PROFILE", "another-customer")
+    monkeypatch.setenv("PREFECT_API_KEY", "for another program")
     remote = Remote("src", str(tmp_path), "here", {"type": "local", "description": "s3cret-value"})
     Rclone(reading=True).ask(["lsf", remote.at], remote)
     assert "s3cret-value" not in " ".join(seen["argv"])
     assert seen["environment"]["RCLONE_CONFIG_SRC_DESCRIPTION"] == "s3cret-value"
     assert seen["environment"]["RCLONE_CONFIG_SRC_TYPE"] == "local"
-    assert not {"RCLONE_DRY_RUN", "AWS_PROFILE"} & seen["environment"].keys()
+    assert not {"RCLONE_DRY_RUN", "AWS_PROFILE", "PREFECT_API_KEY"} & seen["environment"].keys()
     assert "s3cret-value" not in repr(remote)
 
 

@@ -20,7 +20,8 @@ from core.errors import Unreadable
 from core.step import Step
 from inventory.secrets import SecretSource
 from tasks.files import CopyFiles, ReadShare, SourceFolder, TargetBucket, TargetFolder
-from tasks.files.disk import FolderReader, FolderWriter
+from tasks.files.folder_reader import FolderReader
+from tasks.files.folder_writer import FolderWriter
 from tasks.files.ports import SourceReader, TargetReader, TargetWriter
 from tasks.files.rclone import Remote
 from tasks.hosts.connection import Connection, Output
@@ -67,7 +68,7 @@ class LocalConnection(Connection):
 class LocalHost(SshHost):
     """This machine; unreachable while `known_hosts` is there."""
 
-    def connect(self) -> Connection:
+    def connect(self, *settings: str) -> Connection:
         if self.known_hosts.exists():
             raise Unreadable(f"{self.address}: no answer", transient=True)
         return LocalConnection()

@@ -1,0 +1,80 @@
+"""What forbids a step before it is even looked at: scope, preconditions, the cutover window."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+from core.errors import Refused
+from core.step import Step
+from inventory.model import Inventory
+from inventory.preconditions import Finding, blocking, evaluate
+
+Guard: TypeAlias = Callable[[Step[Any]], None]
+
+
+def scope_guard(inventory: Inventory) -> Guard:
+    """Refuses every step whose item is not on the migration list as in scope."""
+
+    def guard(step: Step[Any]) -> None:
+        if step.item:
+            inventory.require_in_scope(step.item)
+
+    return guard
+
+
+def preconditions_of(inventory: Inventory) -> tuple[Finding, ...]:
+    """The agreement's preconditions as they stand today, where the customer is.
+
+    In UTC, evidence of this morning would lie in the future.
+    """
+    zone = ZoneInfo(inventory.project.window.timezone)
+    return evaluate(inventory, datetime.now(zone).date())
+
+
+def precondition_guard(inventory: Inventory) -> Guard:
+    """Refuses the steps of phases whose preconditions are not met; asked once, at the start of a run."""
+    findings = preconditions_of(inventory)
+    unmet: dict[str, str] = {}
+
+    def reasons(phase: str) -> str:
+        return "; ".join(f"{one.kind} is {one.answer} ({one.evidence})" for one in blocking(findings, phase))
+
+    def guard(step: Step[Any]) -> None:
+        reason = unmet.setdefault(step.phase, reasons(step.phase))
+        if reason:
+            raise Refused(
+                f"{step.key}: {reason}",
+                why="The agreement asks for it before this work begins.",
+                next_command=f"qianyun check {inventory.folder}",
+            )
+
+    return guard
+
+
+def window_guard(inventory: Inventory, needed_s: float) -> Guard:
+    """Refuses cutover outside its reserved window, or where the window is too short for it.
+
+    Asked at each step: a window may close while a long run is under way. `needed_s` is the time the
+    cutover takes with its way back.
+    """
+    window = inventory.project.window
+    reserved = f"the reserved window is {window.start.isoformat()} to {window.end.isoformat()}"
+
+    def guard(step: Step[Any]) -> None:
+        if step.phase != "cutover":
+            return
+        now = datetime.now(UTC)
+        if not window.start <= now < window.end:
+            reason = f"{reserved}, now is {now.isoformat(timespec='minutes')}"
+        elif needed_s > (window.end - window.start).total_seconds():
+            reason = f"{reserved}; cutover with its way back needs {needed_s:.0f} s"
+        else:
+            return
+        raise Refused(
+            f"{step.key}: {reason}",
+            why="Users were told of this window; outside of it nothing of theirs may stand still.",
+            next_command=f"qianyun status {inventory.folder}",
+        )
+
+    return guard
