@@ -119,7 +119,8 @@ def _approved_plan(work: Work, digest: str) -> Rehearsal:
 def _require_fresh(work: Work, approved: Rehearsal, recorder: LedgerRecorder) -> None:
     """Compare the approved plan with the world before the first write.
 
-    What cannot be looked at now is left to its own step, which refuses; it cannot show drift.
+    What cannot be looked at now is left to its own step, which refuses; it cannot show drift. What was
+    looked at and can no longer be planned has drifted: better said now than in the cutover.
     """
     over = _settled(work)
     now = plan_graph(work.graph, _scope_only(recorder, work), over)
@@ -131,6 +132,11 @@ def _require_fresh(work: Work, approved: Rehearsal, recorder: LedgerRecorder) ->
         if key not in unread and (key in work.wanted or not work.narrowed)
     }
     drift = MigrationPlan(expected).drift(MigrationPlan(seen), recorder.begun_before)
+    drift += [
+        f"{o.key}: {o.error.detail}"
+        for o in now.failed
+        if o.key in work.wanted - over and o.facts is not None and isinstance(o.error, Refused)
+    ]
     if drift:
         raise StalePlan(
             f"{approved.digest}\n" + "\n".join(f"  {line}" for line in drift),

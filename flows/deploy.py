@@ -38,11 +38,13 @@ def deploy(root: Path) -> float:
 async def _prepare() -> None:
     from prefect import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.workers.process import ProcessWorker
 
     async with get_client() as client:
         pool = WorkPoolCreate(
             name=POOL,
             type="process",
+            base_job_template=ProcessWorker.get_default_base_job_template(),
             description="This machine: every run is a process of its own, started by `qianyun serve`.",
         )
         await client.create_work_pool(pool, overwrite=True)

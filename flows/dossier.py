@@ -45,11 +45,18 @@ def _latest_by_step(ledger: Ledger) -> Mapping[str, StepRecord]:
         if run.mode != "live":
             continue
         for record in ledger.steps(run.run_id):
-            before = latest.get(record.key)
-            applied = before is not None and before.state == StepState.APPLIED
-            if not (applied and record.state == StepState.UNCHANGED):
+            if _says_more(ledger, record, latest.get(record.key)):
                 latest[record.key] = record
     return latest
+
+
+def _says_more(ledger: Ledger, record: StepRecord, before: StepRecord | None) -> bool:
+    if before is None or record.state != StepState.UNCHANGED:
+        return True
+    if before.state != StepState.UNCHANGED:
+        return before.state != StepState.APPLIED
+    # After the switch a settled step is not looked at any more: what proved it stays its last proof.
+    return bool(record.evidence and ledger.read_evidence(record.evidence)["checks"])
 
 
 def _line(ledger: Ledger, step: Step[Any], record: StepRecord | None) -> StepLine:

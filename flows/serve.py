@@ -18,7 +18,6 @@ from flows.home import home
 from flows.prefect_settings import answers, server_file
 from flows.processes import SERVED, children, dying_with_us, stop, wait_until_gone
 
-POOL = "qianyun"
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 120.0
 
@@ -114,7 +113,7 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
 
 
 def _served(port: int) -> Iterator[str]:
-    from flows.deploy import close_orphans, deploy
+    from flows.deploy import POOL, close_orphans, deploy
 
     with _alone() as file, server(port) as address:
         yield f"Prefect server: {address.removesuffix('/api')}"
@@ -122,7 +121,7 @@ def _served(port: int) -> Iterator[str]:
         seconds = deploy(ROOT)
         for name in close_orphans():
             yield f"Run {name}: crashed when the server stopped; run it again to do what is left."
-        with _worker(port) as worker:
+        with _worker(POOL, port) as worker:
             file.write_text(json.dumps({"api": address, "pid": os.getpid()}))
             yield f"Deployments and worker: ready (deployed in {seconds:.1f} s). Stop everything with Ctrl-C."
             while worker.poll() is None:
@@ -171,9 +170,9 @@ def _running_already(path: Path) -> MigrationError:
 
 
 @contextmanager
-def _worker(port: int) -> Iterator[subprocess.Popen[bytes]]:
+def _worker(pool: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        _prefect("worker", "start", "--pool", POOL, "--name", f"{socket.gethostname()}-{port}"),
+        _prefect("worker", "start", "--pool", pool, "--name", f"{socket.gethostname()}-{port}"),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         env={**os.environ, SERVED: "1"},

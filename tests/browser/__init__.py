@@ -1,0 +1,1 @@
+"""What a lead sees: Prefect's pages in a real browser."""
