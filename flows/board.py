@@ -9,9 +9,9 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.home import home
-from flows.phases import PHASES_ZH
 from flows.standing import standing
 from flows.work import Work
+from inventory.phases import PHASES_ZH
 
 SIGNS = {
     "done": "✅",

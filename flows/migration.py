@@ -13,19 +13,7 @@ from core.errors import MigrationError
 from core.secret import redact
 from flows import conduct, decisions
 from flows.report import Result
-
-PhaseName = Literal[
-    "discovery",
-    "network",
-    "environment",
-    "applications",
-    "databases",
-    "files",
-    "security",
-    "testing",
-    "cutover",
-    "acceptance",
-]
+from inventory.phases import PhaseName
 
 
 @flow(name="migration", flow_run_name="{project}", persist_result=False, validate_parameters=True)

@@ -14,10 +14,10 @@ from flows.discovery import discovery
 from flows.environment import environment
 from flows.files import files
 from flows.network import network
-from flows.phases import PHASE_NAMES
 from flows.security import security
 from flows.testing import testing
 from inventory.model import Inventory
+from inventory.phases import PHASE_NAMES
 
 Phase = Callable[[Inventory], list[Step[Any]]]
 

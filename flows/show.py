@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.phases import PHASES_ZH
 from flows.report import NOTHING
+from inventory.phases import PHASES_ZH
 
 STYLES = {
     "create": "green",

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from flows.phases import PHASE_NAMES
 from flows.work import Work
+from inventory.phases import PHASE_NAMES
 from ledger.book import Ledger
 from ledger.gate_state import GateState
 

@@ -11,25 +11,14 @@ from typing import TypeAlias
 
 from inventory.migration import PreconditionKind
 from inventory.model import Inventory
+from inventory.phases import PHASE_NAMES
 
-PHASES = (
-    "discovery",
-    "network",
-    "environment",
-    "applications",
-    "databases",
-    "files",
-    "security",
-    "testing",
-    "cutover",
-    "acceptance",
-)
 NEVER_WAIVED = frozenset({"backup-verified", "scope-list", "residency"})
 MAINLAND_REGIONS = frozenset({"cn-north-1", "cn-northwest-1"})
 """AWS regions in mainland China, one by one: a prefix would let cn-hongkong-like names through."""
 
-_EVERYTHING = PHASES
-_WRITING = PHASES[1:-1]
+_EVERYTHING = PHASE_NAMES
+_WRITING = PHASE_NAMES[1:-1]
 _MOVING_DATA = ("databases", "files", "cutover")
 _KEEPS_DAYS: dict[str, int] = {"backup-verified": 30, "account-funded": 30}
 """How long evidence without an expiry date is believed."""

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from inventory.migration import HttpCheck, SqlCheck, TestCheck
 from inventory.model import Inventory
+from inventory.phases import PHASES_ZH
 from inventory.preconditions import evaluate
 from runbooks import rows, words
 from runbooks.checks import (
@@ -138,7 +139,7 @@ def _preconditions(inventory: Inventory, record: Record) -> list[Row]:
             "evidence": finding.evidence,
             "expires": finding.expires_on or words.NONE,
             "blocks": "全部阶段"
-            if set(words.PHASES) <= set(finding.blocks)
+            if set(PHASES_ZH) <= set(finding.blocks)
             else "、".join(words.SHORT_PHASES[phase] for phase in finding.blocks),
         }
         for finding in evaluate(inventory, words.local_date(record.as_of))
@@ -207,7 +208,7 @@ def _commands(inventory: Inventory, record: Record) -> list[Row]:
         command = rows.command(inventory, record, step)
         item = step.item if "--item" in command else "全部"
         row = {
-            "phase": words.PHASES.get(step.phase, step.phase),
+            "phase": PHASES_ZH.get(step.phase, step.phase),
             "item": item,
             "command": command,
             "way_back": rows.way_back(inventory, step),

@@ -5,18 +5,6 @@ from datetime import date, datetime
 from inventory.calendar import SHANGHAI
 from inventory.project import Party, Project
 
-PHASES = {
-    "discovery": "原架构调研",
-    "network": "网络架构及迁移",
-    "environment": "系统环境配置及部署",
-    "applications": "应用迁移",
-    "databases": "数据库迁移",
-    "files": "文件数据迁移",
-    "security": "安全策略设置",
-    "testing": "测试及调整",
-    "cutover": "切换割接",
-    "acceptance": "项目验收",
-}
 SHORT_PHASES = {
     "discovery": "调研",
     "network": "网络",

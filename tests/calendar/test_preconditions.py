@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from inventory.preconditions import PHASES, Answer, blocking, evaluate
+from inventory.phases import PHASE_NAMES
+from inventory.preconditions import Answer, blocking, evaluate
 from tests.runbooks.estate import PARTS, inventory
 
 TODAY = date(2026, 11, 22)
@@ -15,8 +16,8 @@ TODAY = date(2026, 11, 22)
 def test_a_complete_inventory_blocks_nothing() -> None:
     findings = evaluate(inventory(), TODAY)
     assert [f for f in findings if not f.holds] == []
-    assert not any(blocking(findings, phase) for phase in PHASES)
-    assert all(f.evidence and set(f.blocks) <= set(PHASES) for f in findings)
+    assert not any(blocking(findings, phase) for phase in PHASE_NAMES)
+    assert all(f.evidence and set(f.blocks) <= set(PHASE_NAMES) for f in findings)
 
 
 def record(kind: str, **fields: Any) -> Any:
