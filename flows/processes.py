@@ -35,13 +35,18 @@ def dying_with_us() -> Callable[[], None]:
     return in_child
 
 
+def under_worker() -> bool:
+    """Whether this process is one flow run of a Prefect worker."""
+    return "PREFECT__FLOW_RUN_ID" in os.environ
+
+
 def end_with_worker() -> None:
     """In a flow run's process: end when its worker is gone, by itself or by force.
 
     Prefect leaves such a process working with nobody to see it. SIGTERM lets the steps in flight end and
     calls the run Crashed; the ledger's lock falls with the process.
     """
-    if SERVED not in os.environ or "PREFECT__FLOW_RUN_ID" not in os.environ:
+    if SERVED not in os.environ or not under_worker():
         return
     parent = os.getppid()
 

@@ -7,12 +7,15 @@ fill_disk      free_disk            the target disk at /data
 """
 
 import os
+import time
 from pathlib import Path
 
 from lab import network
 from lab.errors import LabFailed
 from lab.plan import Estate
-from lab.processes import inside, pid_of
+from lab.processes import answers, inside, pid_of
+
+RESTART_S = 20.0
 
 PATTERNS = {
     "ssh": "^sshd:|/usr/sbin/sshd",
@@ -78,8 +81,13 @@ def restore_host_key(estate: Estate, host: str) -> None:
 
 
 def reload_sshd(estate: Estate, host: str) -> None:
-    """Make sshd read its keys again."""
+    """Make sshd read its keys again; it answers when this returns."""
     inside(estate, host, ["service", "ssh", "restart"])
+    deadline = time.monotonic() + RESTART_S
+    while not answers(estate.address(host), 22):
+        if time.monotonic() > deadline:
+            raise LabFailed(f"sshd of {host} does not answer {RESTART_S:.0f} s after its restart")
+        time.sleep(0.05)
 
 
 def disk(estate: Estate, host: str) -> Path:
