@@ -1,19 +1,17 @@
 """rclone as a child process: its settings in its environment, never on its command line."""
 
-import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from core.errors import ApplyFailed, Refused, Unreadable
 from core.secret import redact
+from tasks.files.process import TEMPORARY, Stats, carry
 
 READS = frozenset({"lsf", "lsjson", "check", "hashsum", "size", "about", "cat"})
 WOULD = frozenset({"copy"})
@@ -26,12 +24,12 @@ with 0, and its other options write reports to files."""
 NOT_FOUND = 3
 """Exit status: directory not found. Source: https://rclone.org/docs/#exit-code"""
 
-Stats: TypeAlias = Callable[[Mapping[str, Any]], None]
-
 _OPTIONS = (
     # The empty name keeps the settings in memory: the operator's own rclone.conf must not count.
     *("--config", ""),
     *("--use-json-log", "--log-level", "NOTICE"),
+    # Its signs of life: without them a stuck rclone could not be told from a busy one.
+    *("--stats", "2s", "--stats-log-level", "NOTICE"),
     *("--contimeout", "15s", "--timeout", "120s", "--retries", "2", "--low-level-retries", "5"),
     # Each is an SSH connection of its own; an sshd turns some away when ten knock at once.
     *("--checkers", "4", "--transfers", "4"),
@@ -102,7 +100,7 @@ class Output:
 
     @property
     def maybe_later(self) -> bool:
-        return self.status == 5 or any(_MAYBE_LATER.search(str(e.get("msg"))) for e in self.log)
+        return self.status == TEMPORARY or any(_MAYBE_LATER.search(str(e.get("msg"))) for e in self.log)
 
 
 class Rclone:
@@ -128,7 +126,8 @@ class Rclone:
         environment = _clean(os.environ)
         for remote in remotes:
             environment |= remote.environment
-        return _carry([*_prefix(), binary(), *_OPTIONS, *dry, *arguments], environment, stdin, on_stats)
+        argv = [*_prefix(), binary(), *_OPTIONS, *dry, *arguments]
+        return Output(*carry(argv, environment, stdin, on_stats))
 
     def ask(self, arguments: Sequence[str], *remotes: Remote, stdin: bytes = b"") -> Output:
         """Run what must succeed. Raises: errors.Unreadable, errors.Refused."""
@@ -210,52 +209,3 @@ def _prefix() -> list[str]:
 def _clean(environment: Mapping[str, str]) -> dict[str, str]:
     # Nothing else: neither the operator's rclone and AWS settings nor secrets meant for others.
     return {name: value for name, value in environment.items() if name.upper() in _PASSED_ON}
-
-
-def _carry(
-    argv: Sequence[str], environment: Mapping[str, str], stdin: bytes, on_stats: Stats | None
-) -> Output:
-    log: list[dict[str, Any]] = []
-    process = subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(environment)
-    )
-    assert process.stdin and process.stdout and process.stderr
-    # Feeding and the log have their own threads: either pipe may otherwise fill while we wait on another.
-    feeding = threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)
-    listening = threading.Thread(target=_listen, args=(process.stderr, log, on_stats), daemon=True)
-    try:
-        feeding.start()
-        listening.start()
-        printed = process.stdout.read()
-        status = process.wait()
-        feeding.join()
-        listening.join()
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        process.stdout.close()
-        process.stderr.close()
-    return Output(status, printed, log)
-
-
-def _feed(pipe: Any, content: bytes) -> None:
-    try:
-        with pipe:
-            pipe.write(content)
-    except BrokenPipeError:
-        # It ended before it read everything: its exit status tells.
-        return
-
-
-def _listen(pipe: Any, log: list[dict[str, Any]], on_stats: Stats | None) -> None:
-    for line in pipe:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            entry = {"level": "error", "msg": line.decode(errors="replace").strip()}
-        if "stats" in entry:
-            if on_stats:
-                on_stats(entry["stats"])
-        else:
-            log.append(entry)

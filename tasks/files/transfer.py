@@ -31,7 +31,7 @@ def transfer(
     throttle = ["--bwlimit", f"{limit}B"] if limit else []
     # The list is exact: sizes and times are not to be asked again, nor all of it copied again on an error.
     exactly = ["--ignore-times", "--retries", "1"]
-    command = ["copy", *LIST, *exactly, "--stats", "2s", "--stats-log-level", "NOTICE", *throttle, *options]
+    command = ["copy", *LIST, *exactly, *throttle, *options]
     rclone.do([*command, source.at, target.at], source, target, stdin=name_list(names), on_stats=tell)
 
 

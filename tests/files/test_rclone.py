@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core.errors import ApplyFailed, Refused, Unreadable
+from tasks.files import process
 from tasks.files import rclone as module
 from tasks.files.rclone import Rclone, Remote, logged_name, standard_name
 from tasks.files.transfer import compare_bytes, transfer, would_copy
@@ -119,3 +120,16 @@ def test_what_a_copy_would_do_and_what_bytes_say(sides: tuple[Remote, Remote], t
     # At a place that cannot be reached nothing is equal.
     away = Remote("dst", "", "away", {"type": "http", "url": "http://127.0.0.1:1"})
     assert any(compare_bytes(looking, sides[0], away, [flipped]))
+
+
+def test_a_stuck_rclone_is_ended_and_may_be_tried_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stuck = tmp_path / "rclone"
+    line = '{"level": "notice", "msg": "", "stats": {"bytes": 7}}'
+    stuck.write_text(f"#!/bin/sh\nwhile :; do echo '{line}' >&2; sleep 0.2; done\n")
+    stuck.chmod(0o755)
+    monkeypatch.setattr(module, "binary", lambda: str(stuck))
+    monkeypatch.setattr(process, "SILENCE_S", 1.0)
+    output = Rclone(reading=True).run(["lsjson", "x:"])
+    assert output.status and output.maybe_later and "no progress" in output.complaint
