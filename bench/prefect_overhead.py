@@ -12,6 +12,7 @@ from pathlib import Path
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from bench.noop import NoOp
 from core.graph import Graph
@@ -58,7 +59,11 @@ def steps_flow(home: Path) -> None:
 
 def main() -> None:
     times: dict[str, list[float]] = {"bare": [], "steps": []}
-    with tempfile.TemporaryDirectory() as folder, server(PORT):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        server(PORT) as address,
+        temporary_settings({PREFECT_API_URL: address}),  # Prefect read the environment before it was set
+    ):
         bare_flow()
         for pair in range(PAIRS):
             for name in ("bare", "steps") if pair % 2 else ("steps", "bare"):

@@ -16,7 +16,7 @@ from inventory.calendar import acceptance_deadline, load_calendar
 from inventory.model import Inventory
 from inventory.secrets import SecretSource
 from ledger.book import Ledger
-from ledger.gate_state import GateState
+from ledger.gate_state import OPEN_TO_DELIVERY
 from runbooks.record import Reading, Record
 from tasks.mail import DeliverablesFolder, MailRelay
 from tasks.mail.folder import Stored
@@ -47,6 +47,7 @@ class AcceptanceDesk:
             self._inventory,
             record=self.record,
             readings=self.readings,
+            round_number=self.round_number,
             now=lambda: datetime.now(UTC),
             home=self._home,
             index_password=SecretSource(password, self._inventory.folder) if password else None,
@@ -65,6 +66,11 @@ class AcceptanceDesk:
                 self._readings = read_back(self.graph, lambda: datetime.now(UTC), self._ledger.store_evidence)
             return self._readings
 
+    def round_number(self) -> int:
+        """The submission that a letter made now is for, or was made for."""
+        gate = self._ledger.gate.status()
+        return gate.round + 1 if gate.state in OPEN_TO_DELIVERY else gate.round
+
     def after_run(self, found: "RunReport") -> None:
         """Record the documents this run made or found, and submit the gate once the letter was taken.
 
@@ -74,14 +80,9 @@ class AcceptanceDesk:
         for one in stored.values():
             self._record(one, "final")
         gate = self._ledger.gate.status()
-        if not self._is_good(found, "acceptance/mail") or gate.state in (
-            GateState.ACCEPTED,
-            GateState.DEEMED_ACCEPTED,
-        ):
+        if not self._is_good(found, "acceptance/mail") or gate.state not in OPEN_TO_DELIVERY:
             return
         letter = self._letter(stored)
-        if gate.state == GateState.SUBMITTED and gate.message_id == letter.message_id:
-            return
         self._ledger.gate.make_ready(actor=self._actor, checks=self._checks(found))
         for one in stored.values():
             self._record(one, "sent")

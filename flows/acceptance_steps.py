@@ -56,6 +56,7 @@ class Desk:
     inventory: Inventory
     record: Callable[[], Record]
     readings: Callable[[], tuple[Reading, ...]]
+    round_number: Callable[[], int]
     now: Callable[[], datetime]
     folder: DeliverablesFolder
     index_password: SecretSource | None = None
@@ -74,7 +75,8 @@ class Desk:
     def letter_basis(self) -> str:
         folder = self.folder.open_reader()
         stored = [folder.latest(kind) for kind in ANNEXES]
-        return sha256_json([self.basis(), [s.sha256 if s else "" for s in stored]])
+        # An objection is answered by a letter of its own, even where no document had to change.
+        return sha256_json([self.basis(), self.round_number(), [s.sha256 if s else "" for s in stored]])
 
     def letter(self, version: int) -> bytes:
         record, annexes = self.full_record(), [self._attached(kind) for kind in ANNEXES]
@@ -110,6 +112,7 @@ def acceptance_steps(
     *,
     record: Callable[[], Record],
     readings: Callable[[], tuple[Reading, ...]],
+    round_number: Callable[[], int],
     now: Callable[[], datetime],
     home: Path,
     index_password: SecretSource | None = None,
@@ -120,6 +123,7 @@ def acceptance_steps(
         inventory=inventory,
         record=record,
         readings=readings,
+        round_number=round_number,
         now=now,
         folder=folder,
         index_password=index_password,
@@ -160,6 +164,7 @@ def acceptance_steps(
         recipients=acceptance_letter.recipients(inventory),
         letter=LETTER,
         annexes=tuple(ANNEXES),
+        basis=desk.letter_basis,
     )
     return [*documents, letter, send]
 

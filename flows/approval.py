@@ -26,9 +26,12 @@ def find_rehearsal(ledger: Ledger, digest: str) -> Rehearsal | None:
 
     Raises: errors.Refused where the digest is too short or fits two plans.
     """
+    digest = digest.strip().lower()
     if len(digest) < LEAST_DIGEST:
         raise Refused(
-            f"the digest {digest!r} is too short", why=f"At least {LEAST_DIGEST} signs name a plan safely."
+            f"the digest {digest!r} is too short",
+            why=f"At least {LEAST_DIGEST} signs name a plan safely; a rehearsal shows them.",
+            next_command="qianyun rehearse",
         )
     runs = [run for run in ledger.runs() if run.mode == "rehearsal" and run.digest.startswith(digest)]
     runs = [run for run in runs if run.state == REHEARSED]

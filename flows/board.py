@@ -4,11 +4,13 @@ The board is also a file, since Prefect's database may be thrown away at any tim
 """
 
 import re
+from datetime import datetime
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.home import home
+from flows.report import NOTHING
 from flows.standing import standing
 from flows.work import Work
 from inventory.phases import PHASES_ZH
@@ -34,10 +36,12 @@ def publish(work: Work, document: dict[str, Any]) -> None:
     rows = document.get("changes")
     if rows is not None:
         shown = [{name: str(row[name]) for name in ("step", "action", "summary", "reversal")} for row in rows]
+        changes = sum(row["action"] != NOTHING for row in rows)
+        digest = document["digest"] or "none, because the rehearsal failed"
         create_table_artifact(
             shown,
             key=artifact_key("plan", stands["project"]),
-            description=f"{len(shown)} lines, digest {document['digest'] or 'none: the rehearsal failed'}",
+            description=f"{changes} changes, {len(shown)} lines; digest to approve: {digest}",
         )
 
 
@@ -48,9 +52,14 @@ def artifact_key(kind: str, project: str) -> str:
 def headline(stands: dict[str, Any]) -> str:
     """The board in one line, for where only a description is shown."""
     done = sum(row["state"] == "done" for row in stands["phases"])
-    due = stands["gate"]["due_at"]
-    tail = f", due {due}" if due else ""
-    return f"{done} of {len(stands['phases'])} phases done; gate {stands['gate']['state']}{tail}"
+    gate = stands["gate"]
+    tail = f", due {_minutes(gate['due_at'])}" if gate["due_at"] else ""
+    return f"{done} of {len(stands['phases'])} phases done; gate {gate['state'].replace('_', ' ')}{tail}"
+
+
+def _minutes(instant: str) -> str:
+    """An ISO time for people; its zone is said, since readers sit in several."""
+    return datetime.fromisoformat(instant).strftime("%Y-%m-%d %H:%M %Z").replace("UTC+", "+")
 
 
 def board_markdown(name: str, stands: dict[str, Any]) -> str:
@@ -67,9 +76,12 @@ def board_markdown(name: str, stands: dict[str, Any]) -> str:
         title = f"{row['phase']} {PHASES_ZH[row['phase']]}"
         state = row["state"] + "".join(f"<br>`{key}`" for key in row["failed"][:3])
         lines.append(f"| {SIGNS[row['state']]} | {title} | {state} | {row['done']} / {row['total']} |")
-    lines += ["", f"Window 割接窗口: {stands['window']['start']} – {stands['window']['end']}"]
+    lines += [
+        "",
+        f"Window 割接窗口: {_minutes(stands['window']['start'])} – {_minutes(stands['window']['end'])}",
+    ]
     gate = stands["gate"]
-    lines += [f"Gate 验收: **{gate['state']}** {gate['due_explanation']}", ""]
+    lines += [f"Gate 验收: **{gate['state'].replace('_', ' ')}** {gate['due_explanation']}", ""]
     if stands["deliverables"]:
         lines += ["| deliverable 交付物 | version | status | sha256 |", "|---|---|---|---|"]
         for one in stands["deliverables"]:

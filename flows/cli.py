@@ -5,37 +5,76 @@ is wrong, 3 refused.
 """
 
 import json
+import os
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from core.errors import DONE, InventoryInvalid, MigrationError
+from core.errors import DONE, FAILED, INVALID, Fault, InventoryInvalid, MigrationError
 from core.secret import redact
 from flows import show
 from flows.home import home, ledger_url, project_folder
 from flows.lab_commands import lab
 from flows.prefect_settings import prepare
+from flows.report import class_of
+from inventory.phases import PHASE_NAMES
 
 project_argument = click.argument("project", envvar="QIANYUN_PROJECT", default="")
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 plan_option = click.option(
     "--plan", "digest", required=True, help="Digest of the plan (or its first 12 signs)."
 )
-phase_option = click.option("--phase", "phases", multiple=True, help="Only this phase; may be repeated.")
+phase_option = click.option(
+    "--phase",
+    "phases",
+    multiple=True,
+    type=click.Choice(PHASE_NAMES),
+    help="Only this phase; may be repeated.",
+)
 item_option = click.option("--item", "items", multiple=True, help="Only this item of the migration list.")
 
 
 class Commands(click.Group):
-    """Turns our errors into texts and exit statuses; nothing else ends the process."""
+    """Turns whatever ends a command into a text, one JSON document where asked for, and an exit status."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        arguments = list(sys.argv[1:] if args is None else args)
+        as_json = "--json" in arguments
         try:
-            return super().invoke(ctx)
+            sys.exit(super().main(arguments, *rest, **(options | {"standalone_mode": False})))
         except MigrationError as error:
-            _end(ctx.params.get("as_json", "--json" in sys.argv), None, error)
+            _end(as_json, None, error)
+        except click.ClickException as error:
+            error.show()
+            _end(as_json, None, _Usage(error.format_message()), said=True)
+        except (click.Abort, KeyboardInterrupt):
+            _end(as_json, None, _INTERRUPTED)
+        except BrokenPipeError:
+            # Whoever read our output went away (`| head`); there is nobody left to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(FAILED)
+        except Exception as error:  # noqa: BLE001 - the end of the process, with its trace
+            click.echo(redact(traceback.format_exc()), err=True)
+            _end(as_json, None, MigrationError(f"{type(error).__name__}: {error}", why=_UNFORESEEN))
+
+
+class _Usage(MigrationError):
+    """A command line that click does not understand."""
+
+    exit_status = INVALID
+    summary = "The command is not understood"
+
+
+_INTERRUPTED = MigrationError(
+    "interrupted",
+    why="What was in flight has ended or will be found half-made; the next run does what is left.",
+    next_command="qianyun status",
+)
+_UNFORESEEN = "This was not foreseen; please report it with the lines above."
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,9 +95,8 @@ def check(project: str, as_json: bool) -> None:
     from inventory.loader import check as faults_of
 
     faults = faults_of(project_folder(project))
-    rows = [{"file": f.file, "line": f.line, "path": f.path, "message": f.message} for f in faults]
     error = InventoryInvalid(faults, next_command=f"qianyun check {project}") if faults else None
-    _end(as_json, {"ok": not faults, "faults": rows}, error, show.check)
+    _end(as_json, {"ok": not faults, "faults": _fault_rows(faults)}, error, show.check)
 
 
 @main.command()
@@ -209,16 +247,19 @@ def ledger_verify(as_json: bool) -> None:
 
 @ledger.command("export")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of stdout.")
-def ledger_export(output: Path | None) -> None:
-    """Write every record as a JSON line, in the order of the chain."""
+@json_option
+def ledger_export(output: Path | None, as_json: bool) -> None:
+    """Write every record as a JSON line, in the order of the chain; with --json as one document."""
     from ledger.book import Ledger
 
     with Ledger.peek(home(), ledger_url()) as book:
-        if output is None:
-            book.export(sys.stdout)
-        else:
+        if output is not None:
             with output.open("w", encoding="utf-8") as stream:
-                book.export(stream)
+                count = book.export(stream)
+            _end(as_json, {"entries": count, "output": str(output)}, None)
+        if as_json:
+            _end(as_json, {"entries": [entry.__dict__ for entry in book.entries()]}, None)
+        book.export(sys.stdout)
 
 
 @main.command()
@@ -233,6 +274,10 @@ def serve(port: int) -> None:
 
 
 main.add_command(lab)
+
+
+def _fault_rows(faults: Sequence[Fault]) -> list[dict[str, Any]]:
+    return [{"file": f.file, "line": f.line, "path": f.path, "message": f.message} for f in faults]
 
 
 def _flow(name: str, as_json: bool, people: Callable[[dict[str, Any]], Any], **parameters: Any) -> None:
@@ -259,15 +304,19 @@ def _end(
     document: dict[str, Any] | None,
     error: MigrationError | None,
     people: Callable[[dict[str, Any]], Any] | None = None,
-) -> None:
+    *,
+    said: bool = False,
+) -> NoReturn:
     """Say how it ended, to scripts or to people, and leave with the right status."""
     if as_json:
         shown = dict(document or {})
         if error:
-            shown["error"] = {"class": type(error).__name__, "message": redact(str(error))}
+            if isinstance(error, InventoryInvalid):
+                shown |= {"ok": False, "faults": _fault_rows(error.faults)}
+            shown["error"] = {"class": class_of(error), "message": redact(str(error))}
         click.echo(json.dumps(shown, ensure_ascii=False, indent=2, default=str))
     elif document and people:
         people(document)
-    if error:
+    if error and not said:
         click.echo(redact(str(error)), err=True)
     sys.exit(error.exit_status if error else DONE)

@@ -1,19 +1,18 @@
 """What a run is: rehearse, execute and roll back a project, with its ledger. Called inside a Prefect flow."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 
 from core.errors import MigrationError, Refused, StalePlan
 from core.plan import MigrationPlan
 from flows import report as reports
 from flows.approval import Rehearsal, find_rehearsal, requester
 from flows.board import publish
-from flows.cutover import is_switch, settled_keys
-from flows.guards import precondition_guard, preconditions_of, scope_guard, window_guard
+from flows.guards import gate_guard, precondition_guard, preconditions_of, scope_guard, window_guard
 from flows.records import LedgerRecorder
 from flows.report import Result
 from flows.runner import RunReport, execute_graph, plan_graph, rehearse_graph, undo_graph
-from flows.standing import DONE_STATES, deliverable_rows, gate_row
+from flows.standing import deliverable_rows, gate_row
+from flows.switched import made_switches, settled, users_moved
 from flows.work import Work, open_project
 
 
@@ -23,7 +22,7 @@ def rehearse(project: str, phases: Sequence[str], items: Sequence[str], requeste
         mail = requester(work.inventory, requested_by)
         run_id = work.ledger.start_run("rehearsal", requested_by=mail)
         recorder = LedgerRecorder(work.ledger, run_id, (scope_guard(work.inventory),))
-        found = rehearse_graph(work.graph, recorder, _settled(work))
+        found = rehearse_graph(work.graph, recorder, settled(work))
         plan = MigrationPlan({key: p for key, p in found.plan.steps.items() if key in work.wanted})
         document = reports.rehearsal_document(
             work.inventory, work.graph, run_id, plan, found, preconditions_of(work.inventory)
@@ -32,45 +31,41 @@ def rehearse(project: str, phases: Sequence[str], items: Sequence[str], requeste
             work.ledger.record_plan(run_id, plan.digest, plan.to_json())
         work.ledger.end_run(run_id, document["state"], document)
         publish(work, document)
-        return Result(document, _first_error(found))
+        return Result(document, found.worst_error)
 
 
 def execute(project: str, digest: str, phases: Sequence[str], items: Sequence[str]) -> Result:
     """Carry out an approved plan, or what is left of it.
 
-    Raises: errors.Refused without approval, errors.StalePlan after drift; nothing is touched then.
+    Without approval, or after drift, nothing is touched and the result says so (Refused, StalePlan).
     """
     with open_project(project, phases, items) as work, work.ledger.run_lock():
-        approved = _approved_plan(work, digest)
+        try:
+            approved = _approved_plan(work, digest)
+        except Refused as refusal:
+            return _refused(work, "", digest, refusal)
         if not work.narrowed:
             work.want(set(approved.plan.steps) & set(work.whole.steps))
         run_id = work.ledger.start_run("live", requested_by=approved.requested_by, digest=approved.digest)
         work.desk.run_id = run_id
-        recorder = LedgerRecorder(
-            work.ledger,
-            run_id,
-            (
-                scope_guard(work.inventory),
-                precondition_guard(work.inventory),
-                window_guard(work.inventory, reports.cutover_need_s(work.whole, approved.plan)),
-            ),
-            plan=approved.plan,
-            digest=approved.digest,
-            begun_before=work.ledger.begun_under(approved.digest),
-        )
+        recorder = _live_recorder(work, run_id, approved)
+        over = settled(work)
         try:
-            _require_fresh(work, approved, recorder)
-        except MigrationError as error:
-            work.ledger.end_run(run_id, "Refused", {"error": str(error)})
-            raise
-        found = execute_graph(work.graph, work.wanted, recorder, _settled(work))
+            _require_fresh(work, approved, recorder, over)
+        except Refused as refusal:
+            result = _refused(work, run_id, approved.digest, refusal)
+            work.ledger.end_run(run_id, "Refused", result.document)
+            return result
+        found = execute_graph(work.graph, work.wanted, recorder, over)
         _compensate(work, found, recorder)
-        work.desk.after_run(found)
-        document = reports.live_document(work.inventory, run_id, approved.digest, found, recorder.evidence)
+        unhanded = _hand_over(work, found)
+        document = reports.live_document(
+            work.inventory, run_id, approved.digest, found, recorder.evidence, unhanded
+        )
         document |= {"gate": gate_row(work.ledger), "deliverables": deliverable_rows(work.ledger, run_id)}
         work.ledger.end_run(run_id, document["state"], document)
         publish(work, document)
-        return Result(document, _first_error(found))
+        return Result(document, found.worst_error or unhanded)
 
 
 def roll_back(project: str, phases: Sequence[str], items: Sequence[str]) -> Result:
@@ -80,23 +75,74 @@ def roll_back(project: str, phases: Sequence[str], items: Sequence[str]) -> Resu
     rest would delete what users wrote there meanwhile.
     """
     with open_project(project, phases, items) as work, work.ledger.run_lock():
-        applied = {key for key in work.wanted if work.ledger.applied_plans(key)}
+        everything = work.ledger.applied()
+        applied = everything & work.wanted
         left = _left_alone(work, applied, named=bool(phases))
+        if not work.narrowed:
+            left |= dict.fromkeys(sorted(everything - applied), "no longer in the inventory")
+        chosen = applied - set(left)
+        try:
+            _require_switch_back(work, chosen)
+        except Refused as refusal:
+            return _refused(work, "", "", refusal)
         run_id = work.ledger.start_run("live", requested_by="", digest="")
         recorder = LedgerRecorder(work.ledger, run_id, (scope_guard(work.inventory),))
-        found = undo_graph(work.whole, applied - set(left), recorder)
+        found = undo_graph(work.whole, chosen, recorder)
         document = reports.live_document(work.inventory, run_id, "", found, recorder.evidence)
         document |= {"state": "RolledBack" if found.ok else "Failed", "left": left}
         work.ledger.end_run(run_id, document["state"], document)
         publish(work, document)
-        return Result(document, _first_error(found))
+        return Result(document, found.worst_error)
 
 
-def _left_alone(work: Work, applied: set[str], *, named: bool) -> dict[str, str]:
+def _refused(work: Work, run_id: str, digest: str, refusal: Refused) -> Result:
+    """Nothing was touched; the document has the same keys as that of a run."""
+    document = reports.live_document(work.inventory, run_id, digest, RunReport(), {}, refusal)
+    return Result(document | {"state": "Refused"}, refusal)
+
+
+def _live_recorder(work: Work, run_id: str, approved: Rehearsal) -> LedgerRecorder:
+    return LedgerRecorder(
+        work.ledger,
+        run_id,
+        (scope_guard(work.inventory),),
+        plan=approved.plan,
+        digest=approved.digest,
+        begun_before=work.ledger.begun_under(approved.digest),
+        write_guards=(
+            precondition_guard(work.inventory),
+            window_guard(work.inventory, reports.cutover_need_s(work.whole, approved.plan)),
+            gate_guard(work.inventory, work.ledger),
+        ),
+    )
+
+
+def _hand_over(work: Work, found: RunReport) -> MigrationError | None:
+    """Move the gate where the letter was taken; an error of it must not hide what the run did."""
+    try:
+        work.desk.after_run(found)
+    except MigrationError as error:
+        return error
+    return None
+
+
+def _left_alone(work: Work, applied: Collection[str], *, named: bool) -> dict[str, str]:
     """What a rollback must not or cannot take back, each with its reason."""
-    switched = any(is_switch(key) for key in applied) and not named
-    left = {key: "users wrote to it" for key in applied if switched and not key.startswith("cutover/")}
+    moved = not named and users_moved(work)
+    left = {key: "users wrote to it" for key in applied if moved and not key.startswith("cutover/")}
     return left | {key: "one-way" for key in applied if work.whole.steps[key].reversal.kind == "one-way"}
+
+
+def _require_switch_back(work: Work, chosen: Collection[str]) -> None:
+    """Refuses to open the source again while a switch that rests on it leads users to the new side."""
+    for switch in made_switches(work) - set(chosen):
+        for key in sorted(work.whole.ancestors([switch]) & set(chosen)):
+            if key.startswith("cutover/"):
+                raise Refused(
+                    f"{key} cannot be taken back while {switch} stands",
+                    why="Users are on the new side: with the source open again both sides would be written.",
+                    next_command=f"qianyun rollback {work.inventory.folder} --phase cutover",
+                )
 
 
 def _approved_plan(work: Work, digest: str) -> Rehearsal:
@@ -116,15 +162,15 @@ def _approved_plan(work: Work, digest: str) -> Rehearsal:
     return rehearsal
 
 
-def _require_fresh(work: Work, approved: Rehearsal, recorder: LedgerRecorder) -> None:
+def _require_fresh(work: Work, approved: Rehearsal, recorder: LedgerRecorder, over: Collection[str]) -> None:
     """Compare the approved plan with the world before the first write.
 
     What cannot be looked at now is left to its own step, which refuses; it cannot show drift. What was
     looked at and can no longer be planned has drifted: better said now than in the cutover.
     """
-    over = _settled(work)
-    now = plan_graph(work.graph, _scope_only(recorder, work), over)
-    seen = {key: plan for key, plan in now.plan.steps.items() if key in work.wanted - over}
+    now = plan_graph(work.graph, recorder, over)
+    looked_at = work.wanted - set(over)
+    seen = {key: plan for key, plan in now.plan.steps.items() if key in looked_at}
     unread = work.wanted - set(seen)
     expected = {
         key: plan
@@ -135,7 +181,7 @@ def _require_fresh(work: Work, approved: Rehearsal, recorder: LedgerRecorder) ->
     drift += [
         f"{o.key}: {o.error.detail}"
         for o in now.failed
-        if o.key in work.wanted - over and o.facts is not None and isinstance(o.error, Refused)
+        if o.key in looked_at and o.facts is not None and isinstance(o.error, Refused)
     ]
     if drift:
         raise StalePlan(
@@ -145,31 +191,18 @@ def _require_fresh(work: Work, approved: Rehearsal, recorder: LedgerRecorder) ->
         )
 
 
-def _scope_only(recorder: LedgerRecorder, work: Work) -> LedgerRecorder:
-    """For comparing and for taking back only the scope counts.
-
-    A closed window does not make a plan stale, and must never keep a frozen source frozen.
-    """
-    return replace(recorder, guards=(scope_guard(work.inventory),))
-
-
-def _settled(work: Work) -> set[str]:
-    states = work.ledger.latest_states("live")
-    done = {key for key, state in states.items() if state in DONE_STATES}
-    switched = {key for key in work.whole.steps if is_switch(key) and work.ledger.applied_plans(key)}
-    return settled_keys(work.whole, done, switched)
-
-
 def _compensate(work: Work, found: RunReport, recorder: LedgerRecorder) -> None:
     """A cutover that failed before its switch is taken back: the source's writes open again.
 
-    Also when this run only found, and could not finish, a cutover that an earlier run was killed in.
+    Also when this run only found, and could not finish, a cutover that an earlier run was killed in. One
+    step that cannot be taken back keeps none of the others: a target that is down is why cutovers fail,
+    and the source must not stay frozen for it.
     """
     cutover = [key for key in work.graph.order if key.startswith("cutover/")]
-    applied = {key for key in cutover if work.ledger.applied_plans(key)}
-    if all(_is_good(found, key) for key in cutover) or any(is_switch(key) for key in applied):
+    if all(_is_good(found, key) for key in cutover) or users_moved(work):
         return
-    for key, outcome in undo_graph(work.whole, applied, _scope_only(recorder, work)).outcomes.items():
+    applied = work.ledger.applied().intersection(cutover)
+    for key, outcome in undo_graph(work.whole, applied, recorder, stops=False).outcomes.items():
         # A step that failed stays failed in the report; what it had begun is taken back all the same.
         if key not in found.outcomes or found.outcomes[key].state.good or not outcome.state.good:
             found.outcomes[key] = outcome
@@ -177,8 +210,3 @@ def _compensate(work: Work, found: RunReport, recorder: LedgerRecorder) -> None:
 
 def _is_good(found: RunReport, key: str) -> bool:
     return key in found.outcomes and found.outcomes[key].state.good
-
-
-def _first_error(found: RunReport) -> MigrationError | None:
-    errors = [outcome.error for outcome in found.failed if outcome.error]
-    return max(errors, key=lambda error: error.exit_status, default=None)

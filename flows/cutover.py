@@ -35,16 +35,22 @@ MOVED = ("applications", "databases", "files", "testing", "cutover")
 """Phases whose work is over once users are on the new side."""
 
 
-def settled_keys(graph: Graph, done: Collection[str], applied: Collection[str]) -> set[str]:
-    """What the switch rests on and must not be touched again, where every switch is `applied`.
+def settled_keys(graph: Graph, proved: Collection[str], made: Collection[str]) -> set[str]:
+    """What must not be touched again since users are on the new side: all that their switch rests on.
 
-    `done` are the steps that our records call done. Empty as long as one name still leads to the old side.
+    They are there once every switch is `made`; where the project has none, once the whole cutover was
+    `proved`. Empty until then.
     """
-    switches = [key for key in graph.order if is_switch(key)]
-    if not switches or not set(switches) <= set(applied):
+    cutover = {key for key in graph.order if graph.steps[key].phase == "cutover"}
+    switches = {key for key in cutover if is_switch(key)}
+    if switches:
+        over = graph.ancestors(switches) if switches <= set(made) else set()
+    elif cutover and cutover <= set(proved):
+        last = {key for key in cutover if not key.startswith("cutover/check/")}
+        over = last | graph.ancestors(last)
+    else:
         return set()
-    before = graph.ancestors(switches)
-    return {key for key in before if key in done and graph.steps[key].phase in MOVED}
+    return {key for key in over if key in proved and graph.steps[key].phase in MOVED}
 
 
 def _keys(steps: list[Step[Any]], ending: str) -> tuple[str, ...]:

@@ -49,6 +49,8 @@ def decide(project: str, decision: str, decided_by: str, reason: str, items: lis
         now = datetime.now(UTC)
         if decision in ("accept", "object"):
             _require_customer(work, decided_by)
+        elif decision in ("rework", "close"):
+            _require_contact(work, decided_by)
         if decision == "accept":
             gate.accept(actor=decided_by, reason=reason)
         elif decision == "object":
@@ -62,6 +64,15 @@ def decide(project: str, decision: str, decided_by: str, reason: str, items: lis
             deadline = acceptance_deadline(submitted, load_calendar(work.inventory.folder))
             gate.deem_accepted(now=now, deadline=deadline, actor=decided_by)
         return Result({"project": work.inventory.project.id, "gate": gate_row(work.ledger)})
+
+
+def _require_contact(work: Work, mail: str) -> None:
+    if work.inventory.project.contact(mail) is None:
+        raise Refused(
+            f"{mail or 'nobody'} is not a contact of {work.inventory.project.id}",
+            why="Every move of the gate must be answerable to somebody.",
+            next_command=f"qianyun gate {work.inventory.folder}",
+        )
 
 
 def _require_customer(work: Work, mail: str) -> None:

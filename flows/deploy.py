@@ -17,13 +17,23 @@ ORPHAN_AFTER = timedelta(seconds=90)
 CRASHED = "Its process is gone. Run it again: it looks at the world and does what is left."
 
 
-def deploy(root: Path) -> float:
-    """Create the work pool, every deployment of prefect.yaml and the automation for orphaned runs.
+def prepare_pool() -> list[str]:
+    """Create the work pool and the automation for orphaned runs, and close what an earlier server left."""
+    return asyncio.run(_prepare())
 
-    Gives the seconds it took.
+
+def close_orphans() -> list[str]:
+    """Call Crashed the runs whose process is gone; gives their names.
+
+    Heartbeats that nobody listens to set off no automation, and a run that stays Running would hold its
+    deployment's place in the queue.
     """
+    return asyncio.run(_close_orphans())
+
+
+def deploy(root: Path) -> float:
+    """Create every deployment of prefect.yaml; gives the seconds it took."""
     started = time.monotonic()
-    asyncio.run(_prepare())
     command = [str(Path(sys.executable).with_name("prefect")), "--no-prompt", "deploy", "--all"]
     environment = {**os.environ, "QIANYUN_ROOT": str(root)}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
@@ -35,7 +45,7 @@ def deploy(root: Path) -> float:
     return time.monotonic() - started
 
 
-async def _prepare() -> None:
+async def _prepare() -> list[str]:
     from prefect import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.workers.process import ProcessWorker
@@ -49,15 +59,7 @@ async def _prepare() -> None:
         )
         await client.create_work_pool(pool, overwrite=True)
     await _crash_orphans()
-
-
-def close_orphans() -> list[str]:
-    """Call Crashed what was running when an earlier server of ours was killed; gives the runs' names.
-
-    Heartbeats that nobody listened to set off no automation, and a run that stays Running would hold its
-    deployment's place in the queue.
-    """
-    return asyncio.run(_close_orphans())
+    return await _close_orphans()
 
 
 async def _close_orphans() -> list[str]:

@@ -1,4 +1,4 @@
-"""What forbids a step before it is even looked at: scope, preconditions, the cutover window."""
+"""What forbids a step to be looked at (the scope) or to write: preconditions, the window, the gate."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,6 +9,8 @@ from core.errors import Refused
 from core.step import Step
 from inventory.model import Inventory
 from inventory.preconditions import Finding, blocking, evaluate
+from ledger.gate_state import OPEN_TO_DELIVERY
+from ledger.reading import LedgerReader
 
 Guard: TypeAlias = Callable[[Step[Any]], None]
 
@@ -33,7 +35,7 @@ def preconditions_of(inventory: Inventory) -> tuple[Finding, ...]:
 
 
 def precondition_guard(inventory: Inventory) -> Guard:
-    """Refuses the steps of phases whose preconditions are not met; asked once, at the start of a run."""
+    """Refuses to write in phases whose preconditions are not met; asked once, at the start of a run."""
     findings = preconditions_of(inventory)
     unmet: dict[str, str] = {}
 
@@ -53,9 +55,10 @@ def precondition_guard(inventory: Inventory) -> Guard:
 
 
 def window_guard(inventory: Inventory, needed_s: float) -> Guard:
-    """Refuses cutover outside its reserved window, or where the window is too short for it.
+    """Refuses to write for the cutover outside its reserved window, or where that is too short for it.
 
-    Asked at each step: a window may close while a long run is under way. `needed_s` is the time the
+    Asked at each step: a window may close while a long run is under way. Looking is always allowed: what
+    was cut over must be found done by the acceptance, days after the window. `needed_s` is the time the
     cutover takes with its way back.
     """
     window = inventory.project.window
@@ -76,5 +79,22 @@ def window_guard(inventory: Inventory, needed_s: float) -> Guard:
             why="Users were told of this window; outside of it nothing of theirs may stand still.",
             next_command=f"qianyun status {inventory.folder}",
         )
+
+    return guard
+
+
+def gate_guard(inventory: Inventory, ledger: LedgerReader) -> Guard:
+    """Refuses new deliverables while the customer answers to those sent, and after the answer."""
+
+    def guard(step: Step[Any]) -> None:
+        if step.phase != "acceptance":
+            return
+        gate = ledger.gate_status()
+        if gate.state not in OPEN_TO_DELIVERY:
+            raise Refused(
+                f"{step.key}: the gate is {gate.state} since {gate.at_utc}, round {gate.round}",
+                why="Other documents in the middle of it would leave open what the customer answers to.",
+                next_command=f"qianyun gate {inventory.folder}",
+            )
 
     return guard

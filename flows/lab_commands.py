@@ -72,9 +72,11 @@ def status(name: str, as_json: bool) -> None:
 @name_option
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--hours", default=4, show_default=True, help="Length of the cutover window, from now.")
-def project(name: str, folder: Path, hours: int) -> None:
+@json_option
+def project(name: str, folder: Path, hours: int, as_json: bool) -> None:
     """Write the practice project into FOLDER: the demo inventory with this estate's secrets and a window."""
-    click.echo(str(practice_project(name, folder, hours)))
+    written = str(practice_project(name, folder, hours))
+    click.echo(json.dumps({"folder": written}, ensure_ascii=False) if as_json else written)
 
 
 @lab.command()

@@ -3,20 +3,40 @@
 The commands of `qianyun` call the same functions; what a flow returns is the JSON document of its run.
 """
 
+import logging
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
-from prefect import Flow, State, flow
+from prefect import Flow, State, flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from core.errors import MigrationError
 from core.secret import redact
 from flows import conduct, decisions
-from flows.report import Result
+from flows.processes import end_with_worker, under_worker
+from flows.report import NOTHING, Result, class_of
+from flows.standing import DONE_STATES
 from inventory.phases import PhaseName
 
 
-@flow(name="migration", flow_run_name="{project}", persist_result=False, validate_parameters=True)
+def _run_name() -> str:
+    """What the list of runs shows: what is done to which project, and under which plan."""
+    asked = flow_run.parameters
+    words = [flow_run.flow_name or "", Path(asked["project"]).name]
+    if "dry_run" in asked:
+        words[0] = "rehearse" if asked["dry_run"] else "execute"
+        if flow_run.flow_name != "migration":
+            words.append(flow_run.flow_name or "")
+        words += asked.get("phases") or ()
+    if "decision" in asked:
+        words.insert(1, asked["decision"])
+    words += asked.get("items") or ()
+    return " ".join([*words, (asked.get("plan") or "")[:12]]).strip()
+
+
+@flow(name="migration", flow_run_name=_run_name, persist_result=False, validate_parameters=True)
 def migration(
     project: str,
     dry_run: bool = True,
@@ -48,7 +68,7 @@ def _carry(
 
 
 def _phase_flow(phase: PhaseName) -> Flow[..., State[dict[str, Any]]]:
-    @flow(name=phase, flow_run_name=f"{phase} {{project}}", persist_result=False)
+    @flow(name=phase, flow_run_name=_run_name, persist_result=False)
     def one_phase(
         project: str,
         dry_run: bool = True,
@@ -82,7 +102,7 @@ cutover = _phase_flow("cutover")
 acceptance = _phase_flow("acceptance")
 
 
-@flow(name="rollback", flow_run_name="rollback {project}", persist_result=False)
+@flow(name="rollback", flow_run_name=_run_name, persist_result=False)
 def rollback(
     project: str, phases: list[PhaseName] | None = None, items: list[str] | None = None
 ) -> State[dict[str, Any]]:
@@ -98,7 +118,7 @@ def rollback(
     return _ended(lambda: conduct.roll_back(project, list(phases or ()), list(items or ())))
 
 
-@flow(name="approve", flow_run_name="approve {project}", persist_result=False)
+@flow(name="approve", flow_run_name=_run_name, persist_result=False)
 def approval(
     project: str, plan: str, approved_by: str, reason: str = "", start: bool = False
 ) -> State[dict[str, Any]]:
@@ -114,7 +134,7 @@ def approval(
     return _ended(lambda: decisions.approve(project, plan, approved_by, reason, start=start))
 
 
-@flow(name="gate", flow_run_name="gate {decision} {project}", persist_result=False)
+@flow(name="gate", flow_run_name=_run_name, persist_result=False)
 def gate_decision(
     project: str,
     decision: Literal["accept", "object", "rework", "close"],
@@ -134,22 +154,60 @@ def gate_decision(
     return _ended(lambda: decisions.decide(project, decision, decided_by, reason, list(items or ())))
 
 
-def _ended(work: Any) -> State[dict[str, Any]]:
+def _ended(work: Callable[[], Result]) -> State[Any]:
     """Prefect's state of a run: Failed with the reason where it did not do all it should."""
+    end_with_worker()
     try:
-        result: Result = work()
+        result = work()
     except MigrationError as error:
         result = Result({"state": "Refused", "errors": [_row(error)], "run_id": str(flow_run.id)}, error)
+    if under_worker():  # a command of ours shows the same in its own way
+        _say(result)
     if result.error is None:
         return Completed(message=_headline(result.document), data=result)
     name = "Refused" if result.error.exit_status != 1 else "Failed"
-    return Failed(name=name, message=redact(str(result.error)), data=result)
+    # A worker expects an exception of a failed run, a command of ours wants the document.
+    data = result.error if under_worker() else result
+    return Failed(name=name, message=redact(str(result.error)), data=data)
+
+
+def _say(result: Result) -> None:
+    """Into the log of the run, which is what its page shows first."""
+    log = get_run_logger()
+    logging.getLogger("prefect.flow_runs").addFilter(_says_more)
+    if result.error is None:
+        log.info("%s", _headline(result.document))
+    digest = result.document.get("digest", "")
+    if result.document.get("mode") == "rehearsal" and digest:
+        log.info("To carry out this plan, run the deployment `approve` with plan %s", digest)
+    for row in result.document.get("errors", ()):
+        log.error("%s", redact(row["message"]))
+    if "mode" in result.document:
+        log.info("The plan and the phase board are under Artifacts.")
+
+
+def _says_more(record: logging.LogRecord) -> bool:
+    """Prefect repeats our error with a trace and calls it unexpected; it was said in full already."""
+    return not (record.exc_info and isinstance(record.exc_info[1], MigrationError))
 
 
 def _row(error: MigrationError) -> dict[str, str]:
-    return {"step": "", "class": type(error).__name__, "message": redact(str(error))}
+    return {"step": "", "class": class_of(error), "message": redact(str(error))}
 
 
 def _headline(document: dict[str, Any]) -> str:
-    count = len(document.get("changes", document.get("steps", ())))
-    return f"{document.get('state', 'Done')}: {count} lines, plan {document.get('digest', '')[:12]}"
+    state, digest = document.get("state", "Done"), document.get("digest", "")
+    words = [f"plan {digest[:12]}"] if digest else []
+    if "changes" in document:
+        changes = sum(row["action"] != NOTHING for row in document["changes"])
+        words.append(f"{changes} changes in {len({row['step'] for row in document['changes']})} steps")
+    if "steps" in document:
+        good = sum(row["state"] in DONE_STATES for row in document["steps"])
+        words.append(f"{good} of {len(document['steps'])} steps done and proved")
+    if "approved_by" in document:
+        words.append(f"by {document['approved_by']}")
+    if "started" in document:
+        words.append(f"started as flow run {document['started']}")
+    if "gate" in document:
+        words.append(f"gate {document['gate']['state'].replace('_', ' ')}")
+    return f"{state}: {', '.join(words)}" if words else str(state)

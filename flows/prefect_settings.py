@@ -27,6 +27,7 @@ SETTINGS = {
     "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
     # A run asked for in the browser starts within seconds (Prefect asks every 10 by default).
     "PREFECT_WORKER_QUERY_SECONDS": "2",
+    "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
 }
 
 

@@ -43,8 +43,8 @@ def under_worker() -> bool:
 def end_with_worker() -> None:
     """In a flow run's process: end when its worker is gone, by itself or by force.
 
-    Prefect leaves such a process working with nobody to see it. SIGTERM lets the steps in flight end and
-    calls the run Crashed; the ledger's lock falls with the process.
+    Prefect leaves such a process working with nobody to see it. SIGTERM lets the steps in flight end; the
+    ledger's lock falls with the process, and `qianyun serve` calls the run Crashed.
     """
     if SERVED not in os.environ or not under_worker():
         return

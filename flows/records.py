@@ -14,7 +14,10 @@ from tasks.run import Outcome
 
 @dataclass
 class LedgerRecorder:
-    """Hears what happens to the steps of one run and writes it down."""
+    """Hears what happens to the steps of one run and writes it down.
+
+    `guards` are asked before a step is looked at, `write_guards` before it writes.
+    """
 
     ledger: Ledger
     run_id: str
@@ -22,19 +25,27 @@ class LedgerRecorder:
     plan: MigrationPlan | None = None
     digest: str = ""
     begun_before: frozenset[str] = frozenset()
+    write_guards: tuple[Guard, ...] = ()
     evidence: dict[str, str] = field(default_factory=dict)
+    _begun_now: set[str] = field(default_factory=set)
 
     def guard(self, step: Step[Any]) -> None:
         for guard in self.guards:
             guard(step)
 
+    def guard_write(self, step: Step[Any]) -> None:
+        for guard in self.write_guards:
+            guard(step)
+
     def approved(self, key: str) -> tuple[Plan, bool] | None:
         if self.plan is None or key not in self.plan.steps:
             return None
-        return self.plan.steps[key], key in self.begun_before
+        # Also in this run: a step tried again after a passing error has less left to do.
+        return self.plan.steps[key], key in self.begun_before or key in self._begun_now
 
     def begun(self, key: str, plan: Plan) -> None:
         self.ledger.step_begun(self.run_id, key, plan.to_json(), self.digest)
+        self._begun_now.add(key)
 
     def ended(self, outcome: Outcome) -> None:
         digest = self.ledger.store_evidence(outcome.evidence())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import MigrationError
 from core.graph import Graph
 from core.plan import Duration, MigrationPlan
+from core.secret import redact
 from core.step import Step
 from inventory.model import Inventory
 from inventory.preconditions import Finding
@@ -120,8 +121,14 @@ def rehearsal_document(
 
 
 def live_document(
-    inventory: Inventory, run_id: str, digest: str, report: "RunReport", evidence: dict[str, str]
+    inventory: Inventory,
+    run_id: str,
+    digest: str,
+    report: "RunReport",
+    evidence: dict[str, str],
+    error: MigrationError | None = None,
 ) -> dict[str, Any]:
+    """`error` is one of the run itself, not of a step."""
     steps = [
         {
             "step": key,
@@ -141,14 +148,20 @@ def live_document(
         "mode": "live",
         "digest": digest,
         "steps": steps,
-        "errors": error_rows(report),
-        "state": "Completed" if report.ok else "Failed",
+        "errors": error_rows(report) + ([_error_row("", error)] if error else []),
+        "state": "Completed" if report.ok and not error else "Failed",
     }
 
 
 def error_rows(report: "RunReport") -> list[dict[str, str]]:
-    return [
-        {"step": o.key, "class": type(o.error).__name__, "message": str(o.error)}
-        for o in report.failed
-        if o.error
-    ]
+    return [_error_row(outcome.key, outcome.error) for outcome in report.failed if outcome.error]
+
+
+def _error_row(key: str, error: MigrationError) -> dict[str, str]:
+    # Drivers' texts may quote a connection string; from here they go to Prefect, files and terminals.
+    return {"step": key, "class": class_of(error), "message": redact(str(error))}
+
+
+def class_of(error: MigrationError) -> str:
+    """The documented class of an error (docs/errors.md): rooms may have finer ones of their own."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == MigrationError.__module__)

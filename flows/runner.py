@@ -10,9 +10,10 @@ from prefect import State
 from prefect.futures import PrefectFuture
 
 from core.access import Pool
-from core.errors import MigrationError
+from core.errors import MigrationError, UndoFailed
 from core.graph import Frontier, Graph
 from core.plan import MigrationPlan
+from core.secret import redact
 from tasks.run import (
     Outcome,
     Recorder,
@@ -52,11 +53,11 @@ class RunReport:
     def plan(self) -> MigrationPlan:
         return MigrationPlan({key: o.plan for key, o in self.outcomes.items() if o.plan is not None})
 
-    def raise_first(self) -> None:
-        """Raise the error that says most to the user; nothing where all went well."""
+    @property
+    def worst_error(self) -> MigrationError | None:
+        """What decides how the run ended: what could not be taken back, then failures, then refusals."""
         errors = [outcome.error for outcome in self.failed if outcome.error]
-        if errors:
-            raise max(errors, key=lambda error: error.exit_status)
+        return min(errors, key=lambda e: (not isinstance(e, UndoFailed), e.exit_status), default=None)
 
 
 class _Collector:
@@ -85,10 +86,10 @@ def carry_graph(
     report = RunReport()
     collector: Any = _Collector(recorder, report)
     pool, frontier = Pool(), Frontier(graph)
-    ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+    ended: queue.SimpleQueue[tuple[str, PrefectFuture[State[None]]]] = queue.SimpleQueue()
 
     def tell(key: str) -> Callable[[PrefectFuture[State[None]]], None]:
-        return lambda _: ended.put(key)
+        return lambda future: ended.put((key, future))
 
     waiting: list[str] = []
     running = 0
@@ -103,16 +104,19 @@ def carry_graph(
                 running += 1
             if not running:
                 break
-            key = ended.get()
+            key, future = ended.get()
             running -= 1
             outcome = report.outcomes.get(key)
             if outcome is None:
-                outcome = report.outcomes[key] = _lost(key)
+                outcome = report.outcomes[key] = _lost(key, future)
             if outcome.state.good or not stops:
                 frontier.succeeded(key)
             else:
                 frontier.failed(key)
     finally:
+        # Interrupted: what is in flight still writes, and the next run must not start beside it.
+        for _ in range(running):
+            ended.get()
         pool.close()
     report.blocked = dict(frontier.blocked)
     report.outcomes = {key: report.outcomes[key] for key in graph.order if key in report.outcomes}
@@ -156,14 +160,20 @@ def plan_graph(graph: Graph, recorder: Recorder, over: Collection[str] = ()) -> 
         pool.close()
 
 
-def undo_graph(graph: Graph, keys: Collection[str], recorder: Recorder) -> RunReport:
-    """Undo these steps, each after all that needs it."""
-    return carry_graph(graph.backwards(keys), lambda key: undo, recorder)
+def undo_graph(graph: Graph, keys: Collection[str], recorder: Recorder, *, stops: bool = True) -> RunReport:
+    """Undo these steps, each after all that needs it; one that fails keeps what it built on (`stops`)."""
+    return carry_graph(graph.backwards(keys), lambda key: undo, recorder, stops=stops)
 
 
-def _lost(key: str) -> Outcome:
+def _lost(key: str, future: PrefectFuture[State[None]]) -> Outcome:
+    """A step whose end was not recorded; where the ledger refused it, that is the reason."""
+    future.wait()  # it has ended; only now does it know its last state
+    state = future.state
+    reason = future.result(raise_on_failure=False)
+    if isinstance(reason, MigrationError):
+        return Outcome(key, StepState.FAILED, error=reason)
     error = MigrationError(
-        f"{key}: its task ended without a report",
+        f"{key}: its task ended without a report ({redact(state.message or state.name or '')})",
         why="What it did is unknown; the next run looks at the world again and does what is left.",
         next_command="qianyun status",
     )

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +21,11 @@ from flows.processes import SERVED, children, dying_with_us, stop, wait_until_go
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 120.0
+DRAIN_S = 20.0
+V2_PAGE = """<!doctype html><meta charset="utf-8"><title>Qianyun</title>
+<p>Prefect's V2 interface is left out here, because it calls a host outside.
+<p><a href="/" onclick="document.cookie='prefect_ui_version=v1;path=/'">Back to the runs</a>
+"""
 
 
 def _prefect(*arguments: str) -> list[str]:
@@ -42,7 +48,14 @@ def api() -> Iterator[str]:
 
 @contextmanager
 def server(port: int) -> Iterator[str]:
-    """A Prefect server on 127.0.0.1 with its database under $QIANYUN_HOME; gives the API's address.
+    """A Prefect server on 127.0.0.1; gives the API's address."""
+    with _server(port) as (address, _):
+        yield address
+
+
+@contextmanager
+def _server(port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Its database lies under $QIANYUN_HOME.
 
     It ends with this process, also when that is killed: a forgotten server would hold the database.
     Raises: errors.MigrationError where it does not answer within two minutes or the port is taken.
@@ -50,8 +63,12 @@ def server(port: int) -> Iterator[str]:
     _require_free(port)
     log = home() / "prefect" / "server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    _withhold_v2()
     address = f"http://127.0.0.1:{port}/api"
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    # Relative: the browser asks where it got the page from, whichever port or tunnel that was. Without it
+    # Prefect's pages ask port 4200, wherever the server listens.
+    environment["PREFECT_UI_API_URL"] = "/api"
     with log.open("ab") as output:
         process = subprocess.Popen(
             _prefect("server", "start", "--host", "127.0.0.1", "--port", str(port)),
@@ -66,12 +83,40 @@ def server(port: int) -> Iterator[str]:
     try:
         _wait_until_healthy(address, process, log)
         os.environ["PREFECT_API_URL"] = address
-        yield address
+        yield address, process
     finally:
         os.environ.pop("PREFECT_API_URL", None)
         if earlier:
             os.environ["PREFECT_API_URL"] = earlier
+        _drain()
         stop(process)
+
+
+def _drain() -> None:
+    """Let Prefect's client hand over the last states and log lines while the server still listens.
+
+    Afterwards it would lose them, and try each for 7 s before this process may end.
+    """
+    if "prefect.events.worker" in sys.modules:
+        from prefect.events.worker import EventsWorker
+
+        EventsWorker.drain_all(timeout=DRAIN_S)
+    if "prefect.logging.handlers" in sys.modules:
+        from prefect.logging.handlers import APILogWorker
+
+        APILogWorker.drain_all(timeout=DRAIN_S)
+
+
+def _withhold_v2() -> None:
+    """Put a page of ours where Prefect would put its V2 interface, which calls an analytics host.
+
+    The setting that prefers V1 leaves V2 one click away; Prefect takes what lies there under its own mark.
+    Source: prefect.server.api.server, create_ui_app (3.8.8); tests/browser sees whether it still holds.
+    """
+    folder = Path(os.environ.get("PREFECT_SERVER_UI_STATIC_DIRECTORY", home() / "prefect" / "ui")) / "v2"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index.html").write_text(V2_PAGE, encoding="utf-8")
+    (folder / "UI_SERVE_BASE").write_text(f"v2:{version('prefect')}:/v2")
 
 
 def _require_free(port: int) -> None:
@@ -113,26 +158,32 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
 
 
 def _served(port: int) -> Iterator[str]:
-    from flows.deploy import POOL, close_orphans, deploy
+    from flows.deploy import POOL, deploy, prepare_pool
 
-    with _alone() as file, server(port) as address:
+    with _alone() as file, _server(port) as (address, api_server):
         yield f"Prefect server: {address.removesuffix('/api')}"
         os.environ["QIANYUN_HOME"] = str(home())  # the worker and its runs stand in another folder
-        seconds = deploy(ROOT)
-        for name in close_orphans():
+        for name in prepare_pool():
             yield f"Run {name}: crashed when the server stopped; run it again to do what is left."
-        with _worker(POOL, port) as worker:
+        with _worker(POOL, port) as (worker, runs):
+            seconds = deploy(ROOT)  # while the worker starts
             file.write_text(json.dumps({"api": address, "pid": os.getpid()}))
             yield f"Deployments and worker: ready (deployed in {seconds:.1f} s). Stop everything with Ctrl-C."
             while worker.poll() is None:
-                time.sleep(1)
-                if not answers(address):
+                # Noted while it lives: once it is gone, nothing says which runs were its own.
+                runs[:] = children(worker.pid)
+                if api_server.poll() is not None:
                     raise MigrationError(
-                        f"the Prefect server at {address} ended or no longer answers",
+                        f"the Prefect server at {address} ended by itself",
                         why="Runs in flight were ended too; run them again to do what is left.",
                         next_command=f"tail {home() / 'prefect' / 'server.log'}",
                     )
-        raise MigrationError("the worker ended by itself", next_command=f"qianyun serve --port {port}")
+                time.sleep(1)
+        raise MigrationError(
+            "the worker ended by itself",
+            why="Runs in flight were ended too; run them again to do what is left.",
+            next_command=f"qianyun serve --port {port}",
+        )
 
 
 @contextmanager
@@ -170,20 +221,24 @@ def _running_already(path: Path) -> MigrationError:
 
 
 @contextmanager
-def _worker(pool: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def _worker(pool: str, port: int) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
     process = subprocess.Popen(
         _prefect("worker", "start", "--pool", pool, "--name", f"{socket.gethostname()}-{port}"),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
-        env={**os.environ, SERVED: "1"},
+        env={**os.environ, SERVED: "1", "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "INFO"},
         start_new_session=True,
         preexec_fn=dying_with_us(),
     )
+    from flows.deploy import close_orphans
+
+    runs: list[int] = []
     try:
-        yield process
+        yield process, runs
     finally:
-        # Killed, not asked: asked, it would wait for its runs. They notice, end what is in flight and
-        # report that they crashed, for which the server must still be there.
-        runs = children(process.pid)
+        # Killed, not asked: asked, it would wait for its runs. They notice and end what is in flight.
+        runs = children(process.pid) or runs
         stop(process, signal.SIGKILL)
         wait_until_gone(runs)
+        if answers(os.environ["PREFECT_API_URL"]):
+            close_orphans()

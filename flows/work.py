@@ -50,8 +50,8 @@ class Work:
 def open_project(project: str, phases: Sequence[str] = (), items: Sequence[str] = ()) -> Iterator[Work]:
     """Load the inventory, open the ledger that belongs to it, and build the graph."""
     inventory = load(project_folder(project))
-    remember_project(inventory.folder)
     with Ledger.open(home(), ledger_url(), inventory.project.id) as ledger:
+        remember_project(inventory.folder)
         desk = AcceptanceDesk(inventory, ledger, home())
         work = Work(inventory, ledger, project_graph(inventory, desk.steps()), desk)
         work.narrow(phases, items)

@@ -22,6 +22,9 @@ class GateState(StrEnum):
 
 
 _S = GateState
+OPEN_TO_DELIVERY = (_S.NOT_READY, _S.READY, _S.REWORK)
+"""Where deliverables may be made and sent: no clock runs on others."""
+
 MOVES: Mapping[str, tuple[tuple[GateState, ...], GateState]] = {
     "make ready": ((_S.NOT_READY, _S.READY, _S.REWORK), _S.READY),
     "withdraw": ((_S.READY,), _S.NOT_READY),

@@ -64,6 +64,16 @@ class LedgerReader:
         with self._store.read() as connection:
             return views.applied_plans(connection, key)
 
+    def applied(self) -> frozenset[str]:
+        """Steps that began under any approval and were not undone since."""
+        with self._store.read() as connection:
+            return views.applied(connection)
+
+    def proved(self) -> frozenset[str]:
+        """Steps that a live run once found done and that were not undone since, whatever was heard later."""
+        with self._store.read() as connection:
+            return views.proved(connection)
+
     def begun_under(self, digest: str) -> frozenset[str]:
         """Steps that began under this approval and were not undone since."""
         with self._store.read() as connection:

@@ -139,11 +139,27 @@ def applied_plans(connection: Connection, key: str) -> list[Json]:
 
 def begun_under(connection: Connection, digest: str) -> frozenset[str]:
     """Steps that began under this approval and were not undone since."""
-    begun = _last_by_step(connection, entries.c.kind == Kind.STEP_BEGUN, entries.c.subject == digest)
+    return _not_undone_since(connection, entries.c.kind == Kind.STEP_BEGUN, entries.c.subject == digest)
+
+
+def applied(connection: Connection) -> frozenset[str]:
+    """Steps that began under any approval and were not undone since."""
+    return _not_undone_since(connection, entries.c.kind == Kind.STEP_BEGUN)
+
+
+def proved(connection: Connection) -> frozenset[str]:
+    """Steps that a live run once found done and that were not undone since, whatever was heard later."""
+    live = select(entries.c.run_id).where(entries.c.kind == Kind.RUN_STARTED, entries.c.subject == "live")
+    held = entries.c.subject.in_((State.APPLIED, State.UNCHANGED))
+    return _not_undone_since(connection, entries.c.kind == Kind.STEP_ENDED, held, entries.c.run_id.in_(live))
+
+
+def _not_undone_since(connection: Connection, *wanted: Any) -> frozenset[str]:
+    found = _last_by_step(connection, *wanted)
     undone = _last_by_step(
         connection, entries.c.kind == Kind.STEP_ENDED, entries.c.subject == State.UNDONE.value
     )
-    return frozenset(step for step, seq in begun.items() if undone.get(step, 0) < seq)
+    return frozenset(step for step, seq in found.items() if undone.get(step, 0) < seq)
 
 
 def _last_by_step(connection: Connection, *wanted: Any) -> dict[str, int]:

@@ -19,7 +19,15 @@ from prefect.tasks import Task
 
 from core.access import Pool, Progress, Reader, Writer
 from core.checks import Check, Status, overall
-from core.errors import ApplyFailed, MigrationError, Refused, StalePlan, Unreadable, VerifyFailed
+from core.errors import (
+    ApplyFailed,
+    MigrationError,
+    Refused,
+    StalePlan,
+    UndoFailed,
+    Unreadable,
+    VerifyFailed,
+)
 from core.facts import to_json, unreadable_in
 from core.plan import Plan, step_drift
 from core.secret import redact
@@ -80,6 +88,9 @@ class Recorder(Protocol):
     def guard(self, step: Step[Any]) -> None:
         """Raise errors.Refused where the step must not even be looked at."""
 
+    def guard_write(self, step: Step[Any]) -> None:
+        """Raise errors.Refused where the step may be looked at but must not write now."""
+
     def approved(self, key: str) -> tuple[Plan, bool] | None:
         """The approved plan of this step and whether it was begun under it; None: not approved."""
 
@@ -116,7 +127,10 @@ def rehearse(run: StepRun, outcome: Outcome) -> None:
 
 
 def confirm(run: StepRun, outcome: Outcome) -> None:
-    """Require that the step holds already: used for what a part of the project builds on."""
+    """Require that the step holds already: used for what a part of the project builds on.
+
+    Proved like any other: a test that only reads has an empty plan whether it passes or not.
+    """
     _look_and_plan(run, outcome)
     assert outcome.plan is not None
     if not outcome.plan.is_empty:
@@ -126,6 +140,7 @@ def confirm(run: StepRun, outcome: Outcome) -> None:
             why="What you asked for builds on it, and it is not part of this run.",
             next_command=f"qianyun migrate --phase {run.step.phase} --plan DIGEST",
         )
+    _prove(run, outcome)
     outcome.state = StepState.UNCHANGED
 
 
@@ -144,15 +159,10 @@ def execute(run: StepRun, outcome: Outcome) -> None:
     assert plan is not None
     _require_approved(run, plan)
     if not plan.is_empty:
+        run.recorder.guard_write(run.step)
         run.recorder.begun(run.step.key, plan)
         _apply(run, plan, outcome)
-    outcome.checks = _verify(run)
-    if overall(outcome.checks) is not Status.PASS:
-        raise VerifyFailed(
-            f"{run.step.key}: {_failures(outcome.checks)}",
-            why="What depends on it was not started.",
-            next_command="qianyun status",
-        )
+    _prove(run, outcome)
     outcome.state = StepState.UNCHANGED if plan.is_empty else StepState.APPLIED
 
 
@@ -162,8 +172,23 @@ def undo(run: StepRun, outcome: Outcome) -> None:
     with _writer(run, outcome) as writer:
         for plan in reversed(run.recorder.undoing(run.step.key)):
             outcome.plan = plan
-            run.step.undo(plan, writer)
+            try:
+                run.step.undo(plan, writer)
+            except UndoFailed:
+                raise
+            except Exception as error:
+                raise _undo_failed(run.step.key, error, outcome) from error
     outcome.state = StepState.UNDONE
+
+
+def _undo_failed(key: str, error: Exception, outcome: Outcome) -> UndoFailed:
+    said = error.detail if isinstance(error, MigrationError) else redact(repr(error))
+    return UndoFailed(
+        f"{key}: {said}; last write begun: {_last_write(outcome)}",
+        why="What it had changed may still stand. Taking back is safe to repeat.",
+        next_command=f"qianyun rollback --phase {key.partition('/')[0]}",
+        transient=isinstance(error, MigrationError) and error.transient,
+    )
 
 
 def _look_and_plan(run: StepRun, outcome: Outcome) -> None:
@@ -204,17 +229,26 @@ def _apply(run: StepRun, plan: Plan, outcome: Outcome) -> None:
         except MigrationError:
             raise
         except Exception as error:
-            done = outcome.writes[-1] if outcome.writes else "nothing"
             raise ApplyFailed(
-                f"{run.step.key}: {redact(repr(error))}; last write begun: {done}",
+                f"{run.step.key}: {redact(repr(error))}; last write begun: {_last_write(outcome)}",
                 why="The run is safe to repeat: it looks again and does only what is left.",
                 next_command="qianyun migrate --plan DIGEST",
             ) from error
 
 
-def _verify(run: StepRun) -> tuple[Check, ...]:
+def _last_write(outcome: Outcome) -> str:
+    return outcome.writes[-1] if outcome.writes else "nothing"
+
+
+def _prove(run: StepRun, outcome: Outcome) -> None:
     with _reader(run) as reader:
-        return run.step.verify(reader)
+        outcome.checks = run.step.verify(reader)
+    if overall(outcome.checks) is not Status.PASS:
+        raise VerifyFailed(
+            f"{run.step.key}: {_failures(outcome.checks)}",
+            why="What depends on it was not started.",
+            next_command="qianyun status",
+        )
 
 
 def _failures(checks: tuple[Check, ...]) -> str:
@@ -262,7 +296,9 @@ def carried(run: StepRun) -> Outcome:
         run.carry(run, outcome)
     except MigrationError as error:
         outcome.error = error
-        outcome.state = StepState.REFUSED if isinstance(error, (Refused, Unreadable)) else StepState.FAILED
+        # Refused promises that nothing was touched.
+        untouched = isinstance(error, (Refused, Unreadable)) and not outcome.writes
+        outcome.state = StepState.REFUSED if untouched else StepState.FAILED
     except Exception as error:  # noqa: BLE001 - recorded as a failure with its trace, never passed over
         trace = redact("".join(traceback.format_exception(error)[-3:]))
         outcome.error = MigrationError(

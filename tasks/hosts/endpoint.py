@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import logging
+import re
 import shlex
 import socket
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ BANNER_S = 15.0
 KEEPALIVE_S = 15
 DEAD_S = 60
 """How long what we sent may stay unacknowledged before the connection counts as lost."""
+_LOST = re.compile("timeout|transport shut down")
+"""The network went away in the middle of authentication; paramiko has no class of its own for that."""
 _KEY_TYPES = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 
 # paramiko logs a traceback for every failed connection; our errors say the same in words.
@@ -139,7 +142,7 @@ def _cannot_connect(host: SshHost, error: BaseException) -> Unreadable:
             why="Without the known host keys nobody can tell whether the right host answers.",
             next_command=f"ssh-keyscan -p {host.port} {shlex.quote(host.host)} >> {known}",
         )
-    if isinstance(error, paramiko.AuthenticationException):
+    if isinstance(error, paramiko.AuthenticationException) and not _LOST.search(str(error)):
         return Unreadable(
             f"{host.address}: the host does not let us in with the key {host.key}",
             why="The public key is not among the account's authorized_keys, or the account may not log in.",

@@ -2,8 +2,8 @@
 
 import email.policy
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.parser import BytesParser
 
@@ -24,7 +24,10 @@ _NEXT = "qianyun migrate --phase acceptance --plan DIGEST"
 
 @dataclass(frozen=True)
 class MailFacts:
-    """The newest version of each document, and who has the newest letter already."""
+    """The newest version of each document, and who has the newest letter already.
+
+    Nobody has it where a newer one is about to be made.
+    """
 
     documents: Mapping[str, Fact[Stored]]
     accepted: tuple[str, ...]
@@ -34,7 +37,8 @@ class MailFacts:
 class SendDeliverables(Step[MailFacts]):
     """Send the letter as it lies in the folder, byte for byte, to `recipients`.
 
-    `recipients` begins with the mailbox named in the contract: its acceptance starts the clock.
+    `recipients` begins with the mailbox named in the contract: its acceptance starts the clock. `basis`
+    is the digest of what a letter made now would rest on, as in its RenderDocument.
     """
 
     key: str
@@ -45,6 +49,7 @@ class SendDeliverables(Step[MailFacts]):
     recipients: tuple[str, ...]
     letter: str
     annexes: tuple[str, ...]
+    basis: Callable[[], str] | None = field(default=None, compare=False)
 
     @property
     def reversal(self) -> Reversal:
@@ -63,6 +68,9 @@ class SendDeliverables(Step[MailFacts]):
         letter = documents[self.letter]
         # An empty digest names no message, yet looking for it tells whether the outbox can be read.
         accepted = _accepted_by(outbox, letter.value.sha256 if isinstance(letter, Known) else "")
+        if self.basis is not None and isinstance(letter, Known) and letter.value.basis != self.basis():
+            # Its next version goes to everybody; a plan for those without this one would be stale then.
+            accepted = set()
         return MailFacts(documents, tuple(who for who in self.recipients if who in accepted))
 
     def plan(self, facts: MailFacts) -> Plan:

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 CHROMIUM = shutil.which("chromium") or ""
 FLAGS = (
@@ -35,7 +36,7 @@ FLAGS = (
 class Page:
     """A page, and the address of every request that it made."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._numbers = itertools.count(1)
         self.requests: list[str] = []
@@ -104,12 +105,11 @@ class Page:
 
 
 @contextmanager
-def page(net_log: Path | None = None) -> Iterator[Page]:
-    """A new browser with an empty profile; `net_log` gets all that the browser itself asked the network."""
+def page() -> Iterator[Page]:
+    """A new browser with an empty profile."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        logging = [f"--log-net-log={net_log}"] if net_log else []
         browser = subprocess.Popen(
-            [CHROMIUM, f"--user-data-dir={profile}", *logging, *FLAGS],
+            [CHROMIUM, f"--user-data-dir={profile}", *FLAGS],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

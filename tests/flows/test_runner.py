@@ -1,12 +1,18 @@
 """The one loop: what runs, what is blocked, what is recorded, and that a rehearsal has no Writer."""
 
+import queue
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from core.errors import Refused
+import flows.runner
+from core.errors import ApplyFailed, Refused, Unreadable
 from core.graph import Graph
 from core.plan import MigrationPlan
 from core.step import Step
@@ -164,3 +170,58 @@ def test_every_step_has_evidence_in_the_ledger(project: Project) -> None:
         proof = ledger.read_evidence(step.evidence)
     assert step.state == StepState.APPLIED and proof["writes"][0].endswith("put a")
     assert proof["checks"][0]["status"] == "PASS"
+
+
+def test_a_step_that_the_ledger_did_not_take_says_why(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise ApplyFailed("the ledger cannot be written: disk full")
+
+    graph = Graph([project.step("a"), project.step("b", "a")])
+    plan = project.rehearse(graph).plan
+    monkeypatch.setattr(Ledger, "step_ended", full)
+    report = project.execute(graph, plan)
+    assert "disk full" in str(report.outcomes["toy/a"].error) and report.blocked == {"toy/b": "toy/a"}
+
+
+def test_an_interrupted_run_waits_for_what_still_writes(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = threading.Event()
+
+    def slow() -> None:
+        started.set()
+        time.sleep(0.5)
+        project.store.values["finished"] = 1
+
+    class Interrupted(queue.SimpleQueue[Any]):
+        asked = 0
+
+        def get(self, *rest: Any) -> Any:
+            self.asked += 1
+            if self.asked == 1:
+                started.wait()
+                raise KeyboardInterrupt
+            return super().get(*rest)
+
+    step = replace(project.step("a"), after_write=slow)
+    plan = project.rehearse(Graph([step])).plan
+    monkeypatch.setattr(flows.runner, "queue", SimpleNamespace(SimpleQueue=Interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        project.execute(Graph([step]), plan)
+    with Ledger.open(project.home, None, "test") as ledger:
+        assert project.store.values["finished"] and ledger.latest_states("live") == {"toy/a": "Applied"}
+
+
+def test_what_was_written_before_a_look_failed_is_no_refusal(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(*_: object) -> None:
+        raise Unreadable("memory: connection reset")
+
+    graph = Graph([project.step("a")])
+    plan = project.rehearse(graph).plan
+    monkeypatch.setattr(SetValues, "verify", cut_off)
+    report = project.execute(graph, plan)
+    assert states(report) == {"a": "Failed"} and project.store.values["a"] == 1

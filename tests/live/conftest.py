@@ -22,6 +22,7 @@ from flows.prefect_settings import SETTINGS
 from inventory.practice import materialise
 from lab.estate import Estate, down, reset, up
 from lab.snapshot import snapshot
+from tests.live.worlds import accounts, trees
 
 NAME = "test"
 ENGINEER, CUSTOMER = "chen.jing@example.com", "li.ming@example.cn"
@@ -42,6 +43,12 @@ class Answer:
     status: int
     document: dict[str, Any]
     text: str
+
+    @classmethod
+    def of(cls, process: subprocess.Popen[str]) -> "Answer":
+        """Wait for a command that was started beside the test."""
+        out, text = process.communicate(timeout=LONGEST_S)
+        return cls(process.returncode, json.loads(out or "{}"), text)
 
     @property
     def errors(self) -> dict[str, str]:
@@ -94,19 +101,23 @@ class Terminal:
     def command(self, *arguments: str) -> list[str]:
         return [str(BIN / "qianyun"), *arguments, "--json"]
 
-    def run(self, *arguments: str, expect: int = 0) -> Answer:
-        """Run `qianyun ... --json` to its end; another exit status than expected fails the test."""
-        done = subprocess.run(
+    def start(self, *arguments: str, group: bool = False) -> subprocess.Popen[str]:
+        """Start a command beside the test, on request in a process group of its own."""
+        return subprocess.Popen(
             self.command(*arguments),
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             env=self.environment,
             cwd=self.root,
-            timeout=LONGEST_S,
+            start_new_session=group,
         )
-        answer = Answer(done.returncode, json.loads(done.stdout or "{}"), done.stderr)
-        said = f"qianyun {' '.join(arguments)}: exit {done.returncode}, wanted {expect}"
-        assert done.returncode == expect, f"{said}\n{answer.message}\n{done.stderr[-4000:]}"
+
+    def run(self, *arguments: str, expect: int = 0) -> Answer:
+        """Run `qianyun ... --json` to its end; another exit status than expected fails the test."""
+        answer = Answer.of(self.start(*arguments))
+        said = f"qianyun {' '.join(arguments)}: exit {answer.status}, wanted {expect}"
+        assert answer.status == expect, f"{said}\n{answer.message}\n{answer.text[-4000:]}"
         return answer
 
     def of_project(self, verb: str, *arguments: str, expect: int = 0) -> Answer:
@@ -141,8 +152,15 @@ class Shelf:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.end: dict[str, Any] = {}
-        """The world an undisturbed migration leads to, as test_project.py saw it; {} where it did not run."""
+        self.end: dict[str, str] = {}
+        self.trees: dict[str, str] = {}
+        self.accounts: dict[str, str] = {}
+        self.migration_s = 0.0
+
+    def ended(self, terminal: Terminal, seconds: float) -> None:
+        """Keep the world that an undisturbed migration led to, and how long it took."""
+        self.end, self.migration_s = terminal.world(), seconds
+        self.trees, self.accounts = trees(terminal.lab), accounts(terminal.lab)
 
     def keep(self, terminal: Terminal, digest: str) -> None:
         """Keep the records of a project that is rehearsed and approved, and not begun."""

@@ -40,6 +40,7 @@ class Estate:
             inventory(project={**PROJECT, "mail": mail}),
             record=lambda: self.record,
             readings=lambda: self.record.readings,
+            round_number=lambda: 1,
             now=lambda: datetime(2026, 12, 7, 2, 0, tzinfo=UTC),
             home=self.home,
             index_password=self.password,
