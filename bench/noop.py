@@ -7,7 +7,7 @@ from core.access import Progress, Reader, Writer
 from core.checks import Check, Status
 from core.plan import Plan
 from core.step import Reversal, Step
-from tasks.run import Outcome
+from tasks.verbs import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 from core.access import Reader, Writer
@@ -10,6 +11,21 @@ from core.plan import Plan
 
 F = TypeVar("F")
 ReversalKind: TypeAlias = Literal["reversible", "compensating", "one-way"]
+
+
+class StepState(StrEnum):
+    """What happened to a step; the name of its Prefect state and of its ledger records."""
+
+    REHEARSED = "Rehearsed"
+    UNCHANGED = "Unchanged"
+    APPLIED = "Applied"
+    REFUSED = "Refused"
+    FAILED = "Failed"
+    UNDONE = "Undone"
+
+    @property
+    def good(self) -> bool:
+        return self not in (StepState.REFUSED, StepState.FAILED)
 
 
 @dataclass(frozen=True)

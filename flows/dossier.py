@@ -8,9 +8,9 @@ from typing import Any
 
 from core.graph import Graph
 from core.plan import canonical
-from core.step import Step
+from core.step import Step, StepState
 from ledger.book import Ledger
-from ledger.records import StepRecord, StepState
+from ledger.records import StepRecord
 from runbooks.record import Approved, ChangeLine, CheckLine, Reading, Record, StepLine
 
 

@@ -9,7 +9,7 @@ from core.step import Step
 from flows.guards import Guard
 from flows.progress import ProgressArtifact
 from ledger.book import Ledger
-from tasks.run import Outcome
+from tasks.verbs import Outcome
 
 
 @dataclass

@@ -14,19 +14,9 @@ from core.errors import MigrationError, UndoFailed
 from core.graph import Frontier, Graph
 from core.plan import MigrationPlan
 from core.secret import redact
-from tasks.run import (
-    Outcome,
-    Recorder,
-    StepRun,
-    StepState,
-    carried,
-    confirm,
-    execute,
-    rehearse,
-    run_step,
-    settled,
-    undo,
-)
+from core.step import StepState
+from tasks.run import run_step
+from tasks.verbs import Outcome, Recorder, StepRun, carried, confirm, execute, rehearse, settled, undo
 
 WORKERS = 6
 """Steps carried at once: enough to overlap waiting on hosts, few enough for a customer's servers."""

@@ -10,13 +10,14 @@ from sqlalchemy import Connection, Engine
 
 from core.errors import LedgerMismatch, Refused
 from core.plan import MigrationPlan
+from core.step import StepState
 from ledger import views
 from ledger.engine import bring_up, ledger_url, make_engine, require
 from ledger.entry import Draft, Json, Kind, refuse_secrets, utc_text
 from ledger.gate import Gate
 from ledger.lock import file_lock, server_lock
 from ledger.reading import LedgerReader
-from ledger.records import Approval, Deliverable, DeliverableStatus, Mode, StepState
+from ledger.records import Approval, Deliverable, DeliverableStatus, Mode
 
 _NOTHING_DONE = (StepState.UNCHANGED, StepState.REHEARSED)
 

@@ -10,17 +10,6 @@ from ledger.entry import Json
 Mode: TypeAlias = Literal["rehearsal", "live"]
 
 
-class StepState(StrEnum):
-    """How a step ended; also the name of its Prefect state."""
-
-    UNCHANGED = "Unchanged"
-    REHEARSED = "Rehearsed"
-    APPLIED = "Applied"
-    REFUSED = "Refused"
-    FAILED = "Failed"
-    UNDONE = "Undone"
-
-
 BEGUN = "Begun"
 """State of a step that began to write and has no end on record: at work, or cut off by a crash."""
 

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, func, select
 
 from core.errors import LedgerMismatch
+from core.step import StepState as State
 from ledger.entry import Entry, Json, Kind
 from ledger.gate_state import GateStatus
 from ledger.records import (
@@ -18,7 +19,6 @@ from ledger.records import (
     StepRecord,
     Waiver,
 )
-from ledger.records import StepState as State
 from ledger.schema import entries, head, setup
 
 _STEP_KINDS = (Kind.STEP_BEGUN, Kind.STEP_ENDED, Kind.UNDO_BEGUN)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import Refused
+from core.step import StepState
 from flows.acceptance import AcceptanceDesk
 from flows.guards import gate_guard
 from flows.runner import RunReport
@@ -15,7 +16,7 @@ from inventory.practice import materialise
 from ledger.book import Ledger
 from ledger.gate_state import DELIVERABLES
 from tasks.mail.folder import Stored
-from tasks.run import Outcome, StepState
+from tasks.verbs import Outcome
 from tests.worlds.toy import SetValues, Store, StoreEndpoint
 
 CUSTOMER, SENT_AT = "li.ming@example.cn", datetime(2026, 11, 2, 3, 0, tzinfo=UTC)

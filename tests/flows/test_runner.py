@@ -15,11 +15,10 @@ import flows.runner
 from core.errors import ApplyFailed, Refused, Unreadable
 from core.graph import Graph
 from core.plan import MigrationPlan
-from core.step import Step
+from core.step import Step, StepState
 from flows.records import LedgerRecorder
 from flows.runner import RunReport, execute_graph, plan_graph, rehearse_graph, undo_graph
 from ledger.book import Ledger
-from tasks.run import StepState
 from tests.worlds.toy import SetValues, Store, StoreEndpoint
 
 
