@@ -1,7 +1,7 @@
 """The command line: the same flows as Prefect's UI runs, and the questions around them.
 
 With --json one JSON document stands on stdout and nothing else. Exit status: 0 done, 1 failed, 2 the input
-is wrong, 3 refused.
+is wrong, 3 refused. Only this module prints and exits, so that every ending stands in one place.
 """
 
 import json

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.errors import Fault, InventoryInvalid
 
-LAST_PROJECT = "project"
+LAST_PROJECT = "last-project"
 
 
 def home() -> Path:
