@@ -1,5 +1,6 @@
 """One practice estate for the whole session, and the commands a migration engineer types against it."""
 
+import fcntl
 import json
 import os
 import platform
@@ -7,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -190,10 +192,13 @@ def why_not() -> str:
 def session_estate() -> Iterator[Estate]:
     if reason := why_not():
         pytest.skip(reason)
-    try:
-        yield up(NAME)
-    finally:
-        down(NAME)
+    # Two sessions on one machine would reset the estate under each other: the second waits.
+    with (Path(tempfile.gettempdir()) / "qianyun-live-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield up(NAME)
+        finally:
+            down(NAME)
 
 
 @pytest.fixture(scope="session")

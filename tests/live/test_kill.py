@@ -28,10 +28,7 @@ from tests.live.worlds import (
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(1800)]
 
-KILLS, SOAK_KILLS = 2, 20
-START_S = 6.0
-"""Before this a run is hardly at work: its Prefect server is only starting."""
-
+KILLS, SOAK_KILLS, KILLS_A_ROUND = 2, 20, 5
 WITH_TIMES = ("/files", "/accounts")
 """Parts whose digests cover times of day; they are compared without these."""
 
@@ -63,14 +60,14 @@ def test_killed_and_run_again(fresh: Estate, shelf: Shelf, api: str, tmp_path: P
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_killed_at_twenty_moments(fresh: Estate, shelf: Shelf, api: str, tmp_path: Path) -> None:
-    """Twenty migrations' worth of moments; a migration that is done makes room for a fresh one."""
+    """Twenty random moments of four migrations, each on a fresh estate."""
     seed, kills = chosen_seed(), list[Kill]()
     make_undisturbed(shelf, fresh, api, tmp_path)
     chance, round_ = random.Random(seed), 0
     while len(kills) < SOAK_KILLS:
         round_ += 1
         terminal = Terminal(reset(fresh.name), tmp_path / f"round-{round_}")
-        kills += migrate_with_kills(terminal, shelf, chance, SOAK_KILLS - len(kills))
+        kills += migrate_with_kills(terminal, shelf, chance, min(KILLS_A_ROUND, SOAK_KILLS - len(kills)))
         same_end(terminal, shelf)
     for number, kill in enumerate(kills, 1):
         print(
@@ -94,10 +91,10 @@ def migrate_with_kills(terminal: Terminal, shelf: Shelf, chance: random.Random, 
     digest = shelf.approved(terminal)
     kills: list[Kill] = []
     while True:
-        wait_s = START_S + chance.random() * shelf.migration_s / 2 if len(kills) < most else 0.0
+        wait_s = chance.random() * shelf.migration_s / 2 if len(kills) < most else 0.0
         last = last_record(terminal.home)
         run = terminal.start("migrate", str(terminal.project), "--plan", digest, group=True)
-        if wait_s and not ends_within(run.pid, wait_s):
+        if wait_s and await_start(terminal, last) and not ends_within(run.pid, wait_s):
             os.killpg(run.pid, signal.SIGKILL)
             run.communicate()
             kills.append(Kill(wait_s, *progress(terminal.home, last)))
@@ -106,6 +103,15 @@ def migrate_with_kills(terminal: Terminal, shelf: Shelf, chance: random.Random, 
         assert answer.status == 0, f"after {kills}: {answer.message}\n{answer.text[-4000:]}"
         assert set(answer.states.values()) <= DONE
         return kills
+
+
+def await_start(terminal: Terminal, last: int) -> bool:
+    """Wait until the run stands in the ledger: before, only its Prefect server is starting."""
+    deadline = time.monotonic() + 120
+    while last_record(terminal.home) == last:
+        assert time.monotonic() < deadline, "the run does not begin"
+        time.sleep(0.02)
+    return True
 
 
 def ends_within(pid: int, seconds: float) -> bool:
