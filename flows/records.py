@@ -5,7 +5,7 @@ from typing import Any
 
 from core.access import Progress
 from core.plan import MigrationPlan, Plan
-from core.step import Step
+from core.step import Step, StepState
 from flows.guards import Guard
 from flows.progress import ProgressArtifact
 from ledger.book import Ledger
@@ -48,7 +48,8 @@ class LedgerRecorder:
         self._begun_now.add(key)
 
     def ended(self, outcome: Outcome) -> None:
-        digest = self.ledger.store_evidence(outcome.evidence())
+        nothing_done = outcome.state in (StepState.UNCHANGED, StepState.REHEARSED)
+        digest = self.ledger.store_evidence(outcome.evidence(), durable=not nothing_done)
         self.ledger.step_ended(
             self.run_id,
             outcome.key,

@@ -158,9 +158,13 @@ class Ledger(LedgerReader):
         draft = Draft(Kind.STEP_ENDED, payload, run_id=run_id, step=key, subject=ended.value)
         self._append(draft, durable=ended not in _NOTHING_DONE)
 
-    def store_evidence(self, data: Json) -> str:
-        """Keep a document as a file and give its digest; on the disk before it returns."""
-        return self._evidence.store(data)
+    def store_evidence(self, data: Json, *, durable: bool = True) -> str:
+        """Keep a document as a file and give its digest.
+
+        On the disk before it returns; not `durable`: before the next record that waits for the disk. That
+        is enough for a step with nothing to do, whose own record does not wait either.
+        """
+        return self._evidence.store(data, durable=durable)
 
     def record_evidence(self, name: str, data: Json, run_id: str = "") -> str:
         """Keep a document that belongs to no step, such as a balance or a backup record."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 from core.errors import ApplyFailed, Unreadable
@@ -16,23 +17,40 @@ class EvidenceStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._stored: set[str] = set()
+        self._unsettled: set[Path] = set()
+        self._settling = threading.Lock()
 
     def path(self, digest: str) -> Path:
         if not DIGEST.fullmatch(digest):
             raise Unreadable(f"{digest!r} is no evidence digest (64 hexadecimal digits)")
         return self.folder / digest[:2] / f"{digest}.json"
 
-    def store(self, data: Json) -> str:
+    def store(self, data: Json, *, durable: bool = True) -> str:
         """Write the document, secrets masked, and give its digest; the same content is one file.
 
+        Not durable means: safe against a crash of this process, and against a power cut once `settle` ran.
         Raises: errors.ApplyFailed where the disk refuses.
         """
         content = json_text(scrubbed(data)).encode()
         digest = hashlib.sha256(content).hexdigest()
         if digest not in self._stored:
-            self._write(self.path(digest), content)
+            self._write(self.path(digest), content, durable)
             self._stored.add(digest)
         return digest
+
+    def settle(self) -> None:
+        """Wait until everything stored so far is on the disk; asked before any record that must last.
+
+        Raises: errors.ApplyFailed where the disk refuses.
+        """
+        with self._settling:
+            paths, self._unsettled = self._unsettled, set()
+            try:
+                for path in (*paths, *{path.parent for path in paths}):
+                    _sync(path)
+            except OSError as error:
+                self._unsettled |= paths
+                raise self._unwritable(self.folder, error) from error
 
     def read(self, digest: str) -> Json:
         """Raises: errors.Unreadable where it is missing or no longer what its name says."""
@@ -55,7 +73,7 @@ class EvidenceStore:
             return f"the file cannot be read ({error.strerror})"
         return "" if hashlib.sha256(content).hexdigest() == digest else "the file was altered"
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write(self, path: Path, content: bytes, durable: bool) -> None:
         try:
             self._make_folder(path.parent)
             # A name of its own: two processes may store the same content at once.
@@ -64,29 +82,38 @@ class EvidenceStore:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(content)
                     file.flush()
-                    os.fsync(file.fileno())
+                    if durable:
+                        os.fsync(file.fileno())
                 Path(temporary).replace(path)
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise
-            _sync_folder(path.parent)  # the name is durable only once its folder is
+            if durable:
+                _sync(path.parent)  # the name is durable only once its folder is
+            else:
+                with self._settling:
+                    self._unsettled.add(path)
         except OSError as error:
-            raise ApplyFailed(
-                f"evidence cannot be written to {path.parent}: {error.strerror}",
-                why="What has no evidence counts as not done; the step is repeated by the next run.",
-                next_command=f"df -h {self.folder}",
-            ) from error
+            raise self._unwritable(path.parent, error) from error
+
+    def _unwritable(self, folder: Path, error: OSError) -> ApplyFailed:
+        return ApplyFailed(
+            f"evidence cannot be written to {folder}: {error.strerror}",
+            why="What has no evidence counts as not done; the step is repeated by the next run.",
+            next_command=f"df -h {self.folder}",
+        )
 
     def _make_folder(self, folder: Path) -> None:
         if not folder.is_dir():
             # What evidence holds is confidential: nobody else on the machine may look in.
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sync_folder(self.folder)
-            _sync_folder(self.folder.parent)
+            _sync(self.folder)
+            _sync(self.folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Wait until this file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

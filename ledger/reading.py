@@ -25,8 +25,8 @@ class LedgerReader:
         with readable(engine.url), engine.connect() as connection:
             self.project = views.project_of(connection)
         self.home = home.absolute()
-        self._store = Store(engine)
         self._evidence = EvidenceStore(self.home / "evidence")
+        self._store = Store(engine, self._evidence.settle)
 
     @property
     def address(self) -> str:

@@ -42,8 +42,10 @@ class Store:
     each returns once its own records are committed. So waiting for the disk is paid once, not per thread.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, settle: Callable[[], None] = lambda: None) -> None:
         self.engine = engine
+        # What durable records rest on must be on the disk before they are.
+        self._settle = settle
         # One snapshot for all statements of a view; SQLite's transactions are such by themselves.
         snapshot = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
         self._reading = engine.execution_options(**snapshot)
@@ -86,6 +88,8 @@ class Store:
     def _write_for_all(self) -> None:
         tickets = [self._waiting.popleft() for _ in range(len(self._waiting))]
         try:
+            if any(ticket.durable for ticket in tickets):
+                self._settle()
             self._transaction_or_once_more(tickets)
         except DBAPIError as error:
             self._drop_connection()

@@ -9,6 +9,7 @@ import pytest
 
 from core.errors import Refused, Unreadable
 from core.plan import Plan
+from ledger import evidence as evidence_module
 from ledger.book import Ledger
 from ledger.records import BEGUN, UNFINISHED
 from tests.ledger.places import Place
@@ -246,3 +247,21 @@ def test_others_on_the_machine_cannot_look_in(file_place: Place) -> None:
         digest = ledger.store_evidence({"a": 1})
     assert path.parent.stat().st_mode & 0o077 == 0
     assert (file_place.home / "evidence" / digest[:2]).stat().st_mode & 0o077 == 0
+
+
+def test_evidence_of_a_step_with_nothing_to_do_is_on_the_disk_before_the_next_lasting_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real = evidence_module._sync
+    monkeypatch.setattr(evidence_module, "_sync", lambda path: (synced.append(path.name), real(path)))
+    with Ledger.open(tmp_path, None, "shop") as ledger:
+        run_id = ledger.start_run("live", requested_by="a@example.com")
+        digest = ledger.store_evidence({"n": 1}, durable=False)
+        ended(ledger, run_id, "network/vpc", "Unchanged", evidence=digest)
+        assert f"{digest}.json" not in synced and ledger.verify().ok
+        ledger.end_run(run_id, "Completed")
+        assert f"{digest}.json" in synced and digest[:2] in synced
+        synced.clear()
+        ledger.record_waiver("x", reason="y", by="z")
+        assert f"{digest}.json" not in synced
