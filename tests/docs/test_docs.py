@@ -86,3 +86,15 @@ def test_no_file_names_this_machine() -> None:
         ["git", "grep", "-lF", here], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert not listed.stdout.split(), listed.stdout
+
+
+def test_the_workflow_switches_on_every_live_test_that_waits_for_a_server() -> None:
+    workflow = text(".github/workflows/checks.yml")
+    switches = {
+        name
+        for path in (ROOT / "tests" / "live").glob("*.py")
+        for name in re.findall(r"QIANYUN_TEST_[A-Z0-9_]+_URL", path.read_text(encoding="utf-8"))
+    }
+    assert switches and all(f"{name}:" in workflow for name in switches), switches
+    chosen = re.search(r"pytest tests/live/test_mysql.py -k (\w+)", workflow)
+    assert chosen and f"_{chosen[1]}" in text("tests/live/test_mysql.py")
