@@ -13,6 +13,7 @@ from lab.image import NAMESPACES, RECIPE, clean_env
 from lab.plan import Estate, Host
 
 START_S = 60.0
+GONE_S = 2.0
 PROJECT = Path(__file__).parent.parent
 
 
@@ -77,10 +78,14 @@ def await_namespace(estate: Estate, host: Host, child: "subprocess.Popen[bytes]"
 
 def wait_for_services(estate: Estate, host: Host) -> None:
     """Wait until every service of the host accepts connections."""
-    deadline = time.monotonic() + START_S
+    deadline = seen = time.monotonic()
+    deadline += START_S
     for service, port in host.ports:
         while not processes.answers(estate.address(host.name), port):
-            if host.name not in processes.first_processes(estate) or time.monotonic() > deadline:
+            now = time.monotonic()
+            # A process has no environment to read for a moment while it becomes another program.
+            seen = now if host.name in processes.first_processes(estate) else seen
+            if now - seen > GONE_S or now > deadline:
                 log = tail(estate.directory(host.name) / "boot.log")
                 raise LabFailed(f"{service} on {host.name} does not answer at port {port}:\n{log}")
             time.sleep(0.1)

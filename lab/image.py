@@ -18,6 +18,7 @@ from lab import share
 from lab.commands import run, tail
 from lab.errors import LabFailed
 from lab.machine import codename, mirrors
+from lab.processes import variables
 
 RECIPE = Path(__file__).parent / "recipe"
 BASE_PACKAGES = (
@@ -213,11 +214,6 @@ def forget_all() -> None:
 
 def mounted_images() -> Iterator[str]:
     """Name the images running hosts were started from, as their first process's environment has it."""
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            values = environ.read_bytes().split(b"\0")
-        except OSError:
-            continue  # gone meanwhile
-        for value in values:
-            if value.startswith(b"LAB_LOWER="):
-                yield str(Path(os.fsdecode(value[10:]).split(":")[0]).parent)
+    for _, value in variables():
+        if value.startswith(b"LAB_LOWER="):
+            yield str(Path(os.fsdecode(value[10:]).split(":")[0]).parent)

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.commands import run
@@ -17,19 +18,25 @@ from lab.plan import Estate
 MARK = "QIANYUN_LAB"
 
 
-def marked(prefix: str) -> dict[int, str]:
-    """Find every process whose mark starts with `prefix`: {pid: mark}."""
-    found = {}
-    wanted = f"{MARK}={prefix}".encode()
-    for environ in Path("/proc").glob("[0-9]*/environ"):
+def variables() -> Iterator[tuple[int, bytes]]:
+    """Give every variable in the environment of every process as (pid, `NAME=value`)."""
+    for process in Path("/proc").iterdir():
+        if not process.name.isdecimal():
+            continue
         try:
-            values = environ.read_bytes().split(b"\0")
+            values = (process / "environ").read_bytes().split(b"\0")
         except OSError:
             continue  # it ended between the listing and the reading
         for value in values:
-            if value.startswith(wanted):
-                found[int(environ.parent.name)] = value.decode().removeprefix(f"{MARK}=")
-    return found
+            yield int(process.name), value
+
+
+def marked(prefix: str) -> dict[int, str]:
+    """Find every process whose mark starts with `prefix`: {pid: mark}."""
+    wanted = f"{MARK}={prefix}".encode()
+    return {
+        pid: value.decode().removeprefix(f"{MARK}=") for pid, value in variables() if value.startswith(wanted)
+    }
 
 
 def first_processes(estate: Estate) -> dict[str, int]:

@@ -145,8 +145,8 @@ class Ledger(LedgerReader):
     ) -> None:
         """Record how a step ended; `evidence` is a digest of `store_evidence`.
 
-        Where nothing was done to the world the record does not wait for the disk: a power cut that took
-        it would take nothing but the note that there was nothing to do.
+        Where nothing was done to the world the record is written with the next ones: a crash that took it
+        would take nothing but the note that there was nothing to do.
         """
         ended = StepState(state)
         payload = {
@@ -156,13 +156,16 @@ class Ledger(LedgerReader):
             "error": error,
         }
         draft = Draft(Kind.STEP_ENDED, payload, run_id=run_id, step=key, subject=ended.value)
-        self._append(draft, durable=ended not in _NOTHING_DONE)
+        if ended in _NOTHING_DONE:
+            self._store.defer(draft)
+        else:
+            self._append(draft)
 
     def store_evidence(self, data: Json, *, durable: bool = True) -> str:
         """Keep a document as a file and give its digest.
 
-        On the disk before it returns; not `durable`: before the next record that waits for the disk. That
-        is enough for a step with nothing to do, whose own record does not wait either.
+        On the disk before it returns; not `durable`: with the record that names it. That is enough for a
+        step with nothing to do, whose own record waits as well.
         """
         return self._evidence.store(data, durable=durable)
 
@@ -233,8 +236,8 @@ class Ledger(LedgerReader):
 
         return views.deliverable(self._store.append(build)[0])
 
-    def _append(self, draft: Draft, *, durable: bool = True) -> None:
-        self._store.append(lambda _: (draft,), durable=durable)
+    def _append(self, draft: Draft) -> None:
+        self._store.append(lambda _: (draft,))
 
     def _refuse_broken_end(self) -> None:
         with self._store.read() as connection:

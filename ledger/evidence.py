@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import tempfile
 import threading
 from pathlib import Path
 
@@ -12,11 +11,13 @@ from ledger.entry import DIGEST, Json, json_text, scrubbed
 
 
 class EvidenceStore:
-    """The folder of evidence; a file in it is complete and on the disk, or not there."""
+    """The folder of evidence; a file that a record names is complete."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._stored: set[str] = set()
+        self._made: set[Path] = set()
+        self._deferred: dict[Path, bytes] = {}
         self._unsettled: set[Path] = set()
         self._settling = threading.Lock()
 
@@ -28,29 +29,40 @@ class EvidenceStore:
     def store(self, data: Json, *, durable: bool = True) -> str:
         """Write the document, secrets masked, and give its digest; the same content is one file.
 
-        Not durable means: safe against a crash of this process, and against a power cut once `settle` ran.
+        Not durable means: written by the next `settle` or reading, and on the disk once a durable one ran.
         Raises: errors.ApplyFailed where the disk refuses.
         """
         content = json_text(scrubbed(data)).encode()
         digest = hashlib.sha256(content).hexdigest()
-        if digest not in self._stored:
-            self._write(self.path(digest), content, durable)
-            self._stored.add(digest)
+        if digest in self._stored:
+            return digest
+        if durable:
+            self._write(self.path(digest), content, durable=True)
+        else:
+            with self._settling:
+                self._deferred[self.path(digest)] = content
+        self._stored.add(digest)
         return digest
 
-    def settle(self) -> None:
-        """Wait until everything stored so far is on the disk; asked before any record that must last.
+    def settle(self, durable: bool) -> None:
+        """Write everything stored so far and, before a record that must last, wait for the disk.
 
-        Raises: errors.ApplyFailed where the disk refuses.
+        Raises: errors.ApplyFailed where the disk refuses; what it refused is tried again.
         """
         with self._settling:
-            paths, self._unsettled = self._unsettled, set()
+            while self._deferred:
+                path, content = next(iter(self._deferred.items()))
+                self._write(path, content, durable=False)
+                self._unsettled.add(path)
+                del self._deferred[path]
+            if not durable:
+                return
             try:
-                for path in (*paths, *{path.parent for path in paths}):
+                for path in (*self._unsettled, *{path.parent for path in self._unsettled}):
                     _sync(path)
             except OSError as error:
-                self._unsettled |= paths
                 raise self._unwritable(self.folder, error) from error
+            self._unsettled.clear()
 
     def read(self, digest: str) -> Json:
         """Raises: errors.Unreadable where it is missing or no longer what its name says."""
@@ -65,6 +77,7 @@ class EvidenceStore:
 
     def fault(self, digest: str) -> str:
         """What is wrong with this evidence; empty where it stands."""
+        self.settle(durable=False)
         try:
             content = self.path(digest).read_bytes()
         except FileNotFoundError:
@@ -73,26 +86,21 @@ class EvidenceStore:
             return f"the file cannot be read ({error.strerror})"
         return "" if hashlib.sha256(content).hexdigest() == digest else "the file was altered"
 
-    def _write(self, path: Path, content: bytes, durable: bool) -> None:
+    def _write(self, path: Path, content: bytes, *, durable: bool) -> None:
         try:
             self._make_folder(path.parent)
-            # A name of its own: two processes may store the same content at once.
-            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+            # Written under its own name and over what is there: that is the same content, whole (so two
+            # processes may do this at once) or cut short by a crash, before any record named it.
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    if durable:
-                        os.fsync(file.fileno())
-                Path(temporary).replace(path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+                _write_all(descriptor, content)
+                os.ftruncate(descriptor, len(content))
+                if durable:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
             if durable:
                 _sync(path.parent)  # the name is durable only once its folder is
-            else:
-                with self._settling:
-                    self._unsettled.add(path)
         except OSError as error:
             raise self._unwritable(path.parent, error) from error
 
@@ -104,11 +112,20 @@ class EvidenceStore:
         )
 
     def _make_folder(self, folder: Path) -> None:
+        if folder in self._made:
+            return
         if not folder.is_dir():
             # What evidence holds is confidential: nobody else on the machine may look in.
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _sync(self.folder)
             _sync(self.folder.parent)
+        self._made.add(folder)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def _sync(path: Path) -> None:

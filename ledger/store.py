@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from core.errors import ApplyFailed, LedgerMismatch, MigrationError
 from core.secret import redact
 from ledger.engine import WRITING, is_transient, readable, shown
-from ledger.entry import Draft, Entry
+from ledger.entry import Draft, Entry, json_text
 from ledger.schema import entries, head
 
 Build: TypeAlias = Callable[[Connection], Sequence[Draft]]
@@ -24,12 +24,15 @@ _SELECT_HEAD = select(head.c.seq, head.c.hash).where(head.c.id == 1).with_for_up
 _UPDATE_HEAD = update(head).where(head.c.id == 1).values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
 
 
+MOST_DEFERRED = 64
+"""Records that may wait: enough that each costs little, few enough to lose."""
+
+
 @dataclass(eq=False)
 class _Ticket:
     """One caller's wish to append; settled once it is on the disk or refused."""
 
     build: Build
-    durable: bool
     written: list[Entry] = field(default_factory=list)
     error: BaseException | None = None
     settled: bool = False
@@ -42,27 +45,25 @@ class Store:
     each returns once its own records are committed. So waiting for the disk is paid once, not per thread.
     """
 
-    def __init__(self, engine: Engine, settle: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, engine: Engine, settle: Callable[[bool], None] = lambda durable: None) -> None:
         self.engine = engine
-        # What durable records rest on must be on the disk before they are.
+        # What records rest on must be written before they are; durably, where they are durable.
         self._settle = settle
         # One snapshot for all statements of a view; SQLite's transactions are such by themselves.
         snapshot = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
         self._reading = engine.execution_options(**snapshot)
         self._waiting: deque[_Ticket] = deque()
+        self._deferred: deque[Draft] = deque()
         self._writing = threading.Lock()
         self._connection: Connection | None = None
         self._synchronous = True
 
-    def append(self, build: Build, *, durable: bool = True) -> list[Entry]:
-        """Commit the records that `build` makes, all or none, and give them back.
-
-        Not durable means: safe against a crash of this process, perhaps not against a power cut. The next
-        durable record makes everything before it durable too.
+    def append(self, build: Build) -> list[Entry]:
+        """Commit the records that `build` makes, all or none, durably, and give them back.
 
         Raises: what `build` raises; errors.ApplyFailed where the database refuses.
         """
-        ticket = _Ticket(build, durable)
+        ticket = _Ticket(build)
         self._waiting.append(ticket)
         with self._writing:
             if not ticket.settled:
@@ -71,53 +72,78 @@ class Store:
             raise ticket.error
         return ticket.written
 
+    def defer(self, draft: Draft) -> None:
+        """Append this record soon: before the next durable one, before the next reading through this
+        store, and once MOST_DEFERRED wait. A crash may take what still waits.
+
+        Raises: TypeError, ValueError for what is no JSON; errors.ApplyFailed where the database refuses
+        those that waited: they go on waiting.
+        """
+        json_text(draft.payload)  # refuses now what could not be written later
+        self._deferred.append(draft)
+        if len(self._deferred) >= MOST_DEFERRED:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits. Raises: errors.ApplyFailed where the database refuses; it goes on waiting."""
+        if self._deferred:
+            with self._writing:
+                if self._deferred:
+                    self._write_for_all()
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent view of the ledger; never waits for writers.
+        """A consistent view of the ledger; waits for no other process.
 
-        Raises: errors.Unreadable
+        Raises: errors.Unreadable; errors.ApplyFailed where records wait that cannot be written.
         """
+        self.flush()
         with readable(self.engine.url), self._reading.connect() as connection:
             yield connection
 
     def close(self) -> None:
-        with self._writing:
-            self._drop_connection()
-        self.engine.dispose()
+        try:
+            self.flush()
+        finally:
+            with self._writing:
+                self._drop_connection()
+            self.engine.dispose()
 
     def _write_for_all(self) -> None:
+        """Whoever waits is told by its ticket; with none waiting the caller is told, by an exception."""
         tickets = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        deferred = [self._deferred.popleft() for _ in range(len(self._deferred))]
+        durable = bool(tickets)
+        whole = [_Ticket(lambda _: deferred), *tickets] if deferred else tickets
         try:
-            if any(ticket.durable for ticket in tickets):
-                self._settle()
-            self._transaction_or_once_more(tickets)
-        except DBAPIError as error:
-            self._drop_connection()
-            for ticket in tickets:
-                ticket.error = ticket.error or self._unwritable(error)
+            self._settle(durable)
+            self._transaction_or_once_more(whole, durable)
         except BaseException as error:
             self._drop_connection()
+            self._deferred.extendleft(reversed(deferred))
+            told = self._unwritable(error) if isinstance(error, DBAPIError) else error
             for ticket in tickets:
-                ticket.error = ticket.error or error
-            raise
+                ticket.error = ticket.error or told
+            if not tickets or not isinstance(error, DBAPIError):
+                raise told from error
         finally:
             for ticket in tickets:
                 ticket.settled = True
 
-    def _transaction_or_once_more(self, tickets: list[_Ticket]) -> None:
+    def _transaction_or_once_more(self, tickets: list[_Ticket], durable: bool) -> None:
         try:
-            self._transaction(tickets)
+            self._transaction(tickets, durable)
         except DBAPIError as error:
             # Only where nothing was sent yet: a connection lost while committing may have committed.
             if not error.connection_invalidated or any(ticket.written for ticket in tickets):
                 raise
             self._drop_connection()
-            self._transaction(tickets)
+            self._transaction(tickets, durable)
 
-    def _transaction(self, tickets: list[_Ticket]) -> None:
-        connection = self._ready(durable=any(ticket.durable for ticket in tickets))
+    def _transaction(self, tickets: list[_Ticket], durable: bool) -> None:
+        connection = self._ready(durable=durable)
         with connection.begin():
-            if connection.dialect.name == "postgresql" and not any(ticket.durable for ticket in tickets):
+            if connection.dialect.name == "postgresql" and not durable:
                 connection.execute(_ASYNCHRONOUS)
             found = connection.execute(_SELECT_HEAD).one_or_none()
             if found is None:
@@ -130,10 +156,10 @@ class Store:
                 except (MigrationError, TypeError, ValueError) as refusal:
                     ticket.error = refusal  # the others' records go on
                     continue
-                for entry in made:
-                    ticket.written.append(entry)
-                    connection.execute(_INSERT, entry.__dict__)
-                    seq, previous = entry.seq, entry.hash
+                ticket.written.extend(made)
+                if made:
+                    connection.execute(_INSERT, [entry.__dict__ for entry in made])
+                    seq, previous = made[-1].seq, made[-1].hash
             if seq > start:
                 connection.execute(_UPDATE_HEAD, {"new_seq": seq, "new_hash": previous})
 

@@ -1,6 +1,7 @@
 """A folder filled: files moved by rclone, everything else set by tar, chown and chmod on its host."""
 
 import io
+import posixpath
 import tarfile
 from collections import defaultdict
 from collections.abc import Collection, Iterator
@@ -70,7 +71,10 @@ class FolderWriter:
             self._batch(f"owner {group} of {len(names)} files", ["chown", "--", group], names)
         for mode, names in _grouped(modes).items():
             self._batch(f"mode {mode} of {len(names)} files", ["chmod", "--", mode], names)
-        rest = {n: wanted[n] for n in differ.all if wanted[n].kind != "file"}
+        others = {n for n in differ.all if wanted[n].kind != "file"}
+        # Setting an entry touches the folder it is in: that one's time is set with it, and last.
+        others |= {posixpath.dirname(n) for n in others if n}
+        rest = {n: wanted[n] for n in others if n in wanted}
         if rest:
             self._unpack(f"set {len(rest)} folders and links", rest)
 

@@ -131,6 +131,16 @@ def test_damage_that_a_listing_shows_is_repaired(disk: DiskWorld) -> None:
     assert disk.snapshot() == whole
 
 
+def test_a_link_set_again_leaves_the_time_of_its_folder(disk: DiskWorld) -> None:
+    apply(disk.step())
+    for link in (disk.place / "link", disk.place / "深/dangling"):
+        parent = link.parent.stat().st_mtime
+        link.unlink()
+        os.utime(link.parent, (parent, parent))
+    apply(disk.step())
+    assert failed(disk.step()) == {}
+
+
 def test_content_that_cannot_be_compared_is_never_equal(
     disk: DiskWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

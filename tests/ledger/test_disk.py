@@ -51,5 +51,28 @@ def test_a_full_disk(small_disk: Path) -> None:
         apply(ledger, run_id, "files/after", "d" * 64)
         ended(ledger, run_id, "files/more", "Unchanged")
         assert len(ledger.steps(run_id)) == recorded + 2
+
+
+def test_what_waited_while_the_disk_was_full_is_written_once_it_has_room(small_disk: Path) -> None:
+    place = Place(small_disk / "var", None)
+    with place.open() as ledger:
+        run_id = ledger.start_run("rehearsal", requested_by="a@b.cn")
+        (small_disk / "ballast").write_bytes(b"x" * (1 << 16))
+        with pytest.raises(OSError, match="No space left"):
+            (small_disk / "more").write_bytes(b"x" * (1 << 20))
+        told = 0
+        for number in range(200):
+            digest = ledger.store_evidence({"n": number, "x": "x" * 400}, durable=False)
+            try:
+                ended(ledger, run_id, f"files/{number}", "Unchanged", evidence=digest)
+            except ApplyFailed:
+                told += 1
+        assert told, "the first that finds the disk full says so"
+        with pytest.raises(ApplyFailed):
+            ledger.end_run(run_id, "Completed")
+        (small_disk / "ballast").unlink()
+        (small_disk / "more").unlink()
+        ledger.end_run(run_id, "Completed")
+        assert len(ledger.steps(run_id)) == 200
     with place.open() as again:
         assert again.verify().ok, again.verify().faults

@@ -10,6 +10,7 @@ import pytest
 from core.errors import Refused, Unreadable
 from core.plan import Plan
 from ledger import evidence as evidence_module
+from ledger import store as store_module
 from ledger.book import Ledger
 from ledger.records import BEGUN, UNFINISHED
 from tests.ledger.places import Place
@@ -265,3 +266,18 @@ def test_evidence_of_a_step_with_nothing_to_do_is_on_the_disk_before_the_next_la
         synced.clear()
         ledger.record_waiver("x", reason="y", by="z")
         assert f"{digest}.json" not in synced
+
+
+def test_records_that_may_wait_are_there_for_whoever_reads_through_the_same_ledger(place: Place) -> None:
+    with place.open() as ledger:
+        run_id = ledger.start_run("rehearsal", requested_by="a@example.com")
+        digest = ledger.store_evidence({"n": 1}, durable=False)
+        ended(ledger, run_id, "network/vpc", "Unchanged", evidence=digest)
+        assert [step.key for step in ledger.steps(run_id)] == ["network/vpc"]
+        assert ledger.read_evidence(digest) == {"n": 1}
+        for number in range(store_module.MOST_DEFERRED):
+            ended(ledger, run_id, f"network/{number}", "Rehearsed")
+        with Ledger.peek(place.home, place.url) as other:
+            assert len(other.steps(run_id)) == store_module.MOST_DEFERRED + 1
+    with place.open() as again:
+        assert again.verify().ok
