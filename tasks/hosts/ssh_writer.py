@@ -30,6 +30,17 @@ _RMDIR = '[ ! -d "$1" ] || rmdir --ignore-fail-on-non-empty -- "$1"'
 _DETACHED = """out=$(mktemp) || exit 1
 "$@" >"$out" 2>&1 </dev/null; status=$?
 cat "$out" >&2; rm -f "$out"; exit $status"""
+# Scripts of packages live on when dpkg is killed above them, and hold debconf's lock.
+_ORPHANS = """own='/var/lib/dpkg/info/.*[.](pre|post)(inst|rm)( |$)'; left=120
+while [ "$left" -gt 0 ]; do
+    busy=
+    for words in /proc/[0-9]*/cmdline; do
+        tr '\\0' ' ' <"$words" 2>/dev/null | grep -Eq "$own" && busy=yes
+    done
+    [ -n "$busy" ] || exit 0
+    sleep 1; left=$((left - 1))
+done
+echo "a package's script of an earlier installation still runs after two minutes" >&2; exit 1"""
 _APT = ("apt-get", "--quiet", "--yes", "-o", "DPkg::Lock::Timeout=120")
 _MAYBE_LATER = (
     "Could not get lock",
@@ -88,6 +99,7 @@ class SshWriter:
         self._write(f"sysctl {key} = {value}", ["sh", "-c", _SYSCTL, "sh", sysctl_path(key), value])
 
     def refresh_packages(self) -> None:
+        self._run(["sh", "-c", _ORPHANS], silence_s=PACKAGES_S)
         self._write("refresh package lists", _detached("dpkg", "--configure", "-a"), silence_s=PACKAGES_S)
         self._run([*_APT, "update"], silence_s=PACKAGES_S)
 

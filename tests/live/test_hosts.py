@@ -306,11 +306,11 @@ def test_an_installation_cut_off_is_finished_by_the_next_run_and_undone_whole(
     wished = plan(step)
     monkeypatch.setattr(endpoint, "KEEPALIVE_S", 1)
     monkeypatch.setattr(endpoint, "DEAD_S", 3)
-    timer = threading.Timer(4, inside, (lab, "app-2", ["sh", "-c", KILL_APT]))
-    timer.start()
+    killer = threading.Thread(target=inside, args=(lab, "app-2", ["sh", "-c", KILL_APT]))
+    killer.start()
     with pytest.raises(ApplyFailed):
         apply(step, wished)
-    timer.join()
+    killer.join()
     apply(step, plan(step))
     assert status(step) is Status.PASS
     write(step, wished, "undo")
@@ -318,8 +318,20 @@ def test_an_installation_cut_off_is_finished_by_the_next_run_and_undone_whole(
     look.close()
 
 
-KILL_APT = """for proc in /proc/[0-9]*; do case $(cat "$proc/comm" 2>/dev/null) in
+KILL_APT = """until [ -e /var/lib/dpkg/info/tomcat10.list ]; do sleep 0.05; done
+for proc in /proc/[0-9]*; do case $(cat "$proc/comm" 2>/dev/null) in
     dpkg|apt-get) kill -9 "${proc#/proc/}" ;; esac; done"""
+
+
+def test_a_package_script_left_running_by_a_killed_installation_is_waited_for(lab: Estate) -> None:
+    script = "/var/lib/dpkg/info/left.postinst"
+    inside(
+        lab, "app-2", ["sh", "-c", f"printf 'sleep 3; rm {script}' >{script}; sh {script} >/dev/null 2>&1 &"]
+    )
+    writer = host(lab, "app-2").open_writer(lambda text: None)
+    writer.refresh_packages()
+    writer.close()
+    assert inside(lab, "app-2", ["sh", "-c", f"ls {script} || echo gone"]).strip() == "gone"
 
 
 def test_another_account_than_root_works_through_sudo(lab: Estate) -> None:
