@@ -76,7 +76,7 @@ def rehearsal(document: dict[str, Any]) -> None:
             console.print(f"Precondition {one['kind']} is {one['answer']}: blocks {phases}", style="bold red")
     if document["digest"]:
         console.print(f"\nDigest: {document['digest']}", style="bold")
-        console.print(f"    qianyun approve PROJECT --plan {document['digest'][:12]} --as MAIL")
+        console.print(f"    qianyun approve --plan {document['digest'][:12]} --as MAIL")
 
 
 def live(document: dict[str, Any]) -> None:
@@ -127,7 +127,7 @@ def deliverables(document: dict[str, Any]) -> None:
 def decision(document: dict[str, Any]) -> None:
     console = _console()
     console.print(f"Approved by {document['approved_by']}: {document['digest']}", style="green")
-    console.print(f"    qianyun migrate PROJECT --plan {document['digest'][:12]}")
+    console.print(f"    qianyun migrate --plan {document['digest'][:12]}")
 
 
 def verification(document: dict[str, Any]) -> None:

@@ -194,7 +194,7 @@ class Ledger(LedgerReader):
                 raise Refused(
                     f"no rehearsal planned {digest}",
                     why="Only a plan that was rehearsed can be approved; the digest may be mistyped.",
-                    next_command="qianyun rehearse PROJECT",
+                    next_command="qianyun rehearse",
                 )
             payload = {"approved_by": approved_by, "requested_by": requested_by, "reason": reason}
             return [Draft(Kind.APPROVAL, payload, subject=digest)]

@@ -126,7 +126,7 @@ def require(engine: Engine) -> None:
         raise LedgerMismatch(
             f"{shown(url)} has the older format {revision}, this Qianyun reads {REVISION}",
             why="The next rehearsal brings it up to date; looking at it never changes it.",
-            next_command="qianyun rehearse PROJECT",
+            next_command="qianyun rehearse",
         )
 
 
@@ -208,7 +208,7 @@ def _no_ledger(url: URL) -> Unreadable:
     return Unreadable(
         f"there is no ledger at {shown(url)}",
         why="Nothing was rehearsed or migrated from here yet, or QIANYUN_HOME points elsewhere.",
-        next_command="qianyun rehearse PROJECT",
+        next_command="qianyun rehearse",
     )
 
 

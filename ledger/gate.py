@@ -65,7 +65,7 @@ class Gate:
                 raise _refused(
                     f"the gate is not ready: {'; '.join(missing)}",
                     "Only four finished deliverables and passed checks meet the acceptance condition.",
-                    "qianyun deliverables PROJECT",
+                    "qianyun deliverables",
                 )
             return GateStatus(
                 round=now.round,
@@ -246,5 +246,5 @@ def _need(text: str, what: str) -> None:
         )
 
 
-def _refused(detail: str, why: str, next_command: str = "qianyun gate PROJECT") -> Refused:
+def _refused(detail: str, why: str, next_command: str = "qianyun gate") -> Refused:
     return Refused(detail, why=why, next_command=next_command)

@@ -92,5 +92,5 @@ def _held(project: str, holder: str) -> Refused:
         f"project {project!r} has a live run already: {holder or 'another process'}",
         why="Two live runs would do each other's work. Wait for its end; if its process is gone, the lock is "
         "gone too and you may simply start again.",
-        next_command="qianyun status PROJECT",
+        next_command="qianyun status",
     )
