@@ -188,6 +188,19 @@ def why_not() -> str:
     return "" if os.geteuid() == 0 else "the practice estate needs root"
 
 
+ON_ESTATE = [pytest.mark.live, pytest.mark.skipif(bool(why_not()), reason=why_not())]
+"""Marks of a module that has a practice estate of its own: fixture `lab`, named by the module's NAME."""
+
+
+@pytest.fixture(scope="module")
+def lab(request: pytest.FixtureRequest) -> Iterator[Estate]:
+    name: str = request.module.NAME
+    try:
+        yield up(name)
+    finally:
+        down(name)
+
+
 @pytest.fixture(scope="session")
 def session_estate() -> Iterator[Estate]:
     if reason := why_not():

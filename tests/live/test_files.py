@@ -1,8 +1,6 @@
 """The practice estate's share to a disk and to a bucket: rehearsed, copied, proved, cut over, taken back."""
 
 import os
-import platform
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,27 +18,16 @@ from inventory.project import Project
 from inventory.sources import FileShare, Host, Sources, Ssh
 from inventory.targets import AwsProvider, Bucket, Cloud, Directory, Server, Targets
 from lab import faults
-from lab.estate import Estate, down, up
+from lab.estate import Estate
 from lab.processes import inside
 from lab.snapshot import snapshot
 from tasks.aws import CreateBucket, cloud_of
 from tests.contract.test_lifecycle import apply, look_and_plan, status, undo
+from tests.live.conftest import ON_ESTATE
 
 NAME = "livefiles"
 BUCKET = "live-share"
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.skipif(platform.system() != "Linux", reason="the practice estate needs Linux"),
-    pytest.mark.skipif(
-        platform.system() == "Linux" and os.geteuid() != 0, reason="the practice estate needs root"
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Estate]:
-    yield up(NAME)
-    down(NAME)
+pytestmark = ON_ESTATE
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,7 @@
 """Hosts and applications on the practice estate: rehearsed, applied as rehearsed, proved, and taken back."""
 
-import os
-import platform
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -25,27 +22,16 @@ from inventory.model import Inventory
 from inventory.sources import Application, Host, Sources, Ssh, Substitution
 from inventory.targets import Account, Server, Targets
 from lab import faults
-from lab.estate import Estate, down, up
+from lab.estate import Estate
 from lab.processes import inside
 from tasks.hosts import endpoint
 from tasks.hosts.endpoint import SshHost, ssh_host
 from tasks.hosts.packages import InstallPackages
 from tasks.hosts.ports import HostReader
+from tests.live.conftest import ON_ESTATE
 
 NAME = "livehosts"
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.skipif(platform.system() != "Linux", reason="the practice estate needs Linux"),
-    pytest.mark.skipif(
-        platform.system() == "Linux" and os.geteuid() != 0, reason="the practice estate needs root"
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Estate]:
-    yield up(NAME)
-    down(NAME)
+pytestmark = ON_ESTATE
 
 
 def ssh(lab: Estate, host: str) -> Ssh:

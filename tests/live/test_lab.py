@@ -11,7 +11,6 @@ import smtplib
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +25,10 @@ from lab.machine import Mirror, deb822, one_line
 from lab.plan import KNOWN_PREFIXES
 from lab.processes import answers, first_processes, inside, marked
 from lab.snapshot import snapshot
+from tests.live.conftest import ON_ESTATE
 
 NAME = "labtest"
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.skipif(platform.system() != "Linux", reason="the practice estate needs Linux"),
-    pytest.mark.skipif(
-        platform.system() == "Linux" and os.geteuid() != 0, reason="the practice estate needs root"
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Estate]:
-    yield up(NAME)
-    down(NAME)
+pytestmark = ON_ESTATE
 
 
 def ssh(lab: Estate, host: str, command: str) -> subprocess.CompletedProcess[str]:
