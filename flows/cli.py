@@ -173,7 +173,8 @@ def rollback(project: str, phases: tuple[str, ...], items: tuple[str, ...], as_j
     """Take back what was applied, the last first.
 
     Once users are on the new side only the cutover is taken back, unless phases are named: undoing the rest
-    deletes what users wrote there meanwhile.
+    deletes what users wrote there meanwhile. Databases of method follow bring it back to the source first;
+    with method copy the source opens as it was at the switch.
     """
     _flow("rollback", as_json, show.live, project=project, phases=phases, items=items)
 
@@ -188,6 +189,55 @@ def status(project: str, as_json: bool) -> None:
 
     with open_project(project) as work:
         _end(as_json, standing(work), None, show.status)
+
+
+@main.command()
+@project_argument
+@click.argument("database", default="")
+@json_option
+def follow(project: str, database: str, as_json: bool) -> None:
+    """Keep the targets of method follow level with their sources, until Ctrl-C; DATABASE: only that one.
+
+    After the switch it brings what users write on the new side back to the source, for the way back.
+    """
+    from flows import follow as following
+    from flows.show_follow import StatusLine, followed
+
+    result = following.follow(project, database, StatusLine())
+    _end(as_json, result.document, result.error, followed)
+
+
+@main.command()
+@click.argument("project", envvar="QIANYUN_PROJECT")
+@click.argument("database")
+@click.option("--table", "tables", multiple=True, help="Only this table; may be repeated.")
+@click.option("--workers", default=4, show_default=True, type=click.IntRange(1, 64), help="At each server.")
+@click.option("--most-running", default=0, help="Pause while a server runs more statements; 0: no limit.")
+@click.option("--tries", default=3, show_default=True, help="How often what differs is looked at again.")
+@click.option("--wait", "wait_s", default=1.0, show_default=True, help="Seconds before the next look.")
+@json_option
+def compare(
+    project: str,
+    database: str,
+    tables: tuple[str, ...],
+    workers: int,
+    most_running: int,
+    tries: int,
+    wait_s: float,
+    as_json: bool,
+) -> None:
+    """Compare source and target of DATABASE, definitions and rows; prints keys, never values.
+
+    Verdict EQUAL (exit status 0); DIFFERENT, or CHANGING where rows changed at the source meanwhile and
+    nothing is proved of them (both 1). Only reads; works while the source is written to and followed.
+    """
+    from flows import compare as comparing
+    from flows.show_comparison import Telling, comparison
+    from tasks.databases.comparison import Pace
+
+    pace = Pace(workers=workers, most_running=most_running, tries=tries, wait_s=wait_s)
+    result = comparing.compare(project, database, pace, tables, Telling())
+    _end(as_json, result.document, result.error, comparison)
 
 
 @main.command()

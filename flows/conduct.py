@@ -7,6 +7,7 @@ from core.plan import MigrationPlan
 from flows import report as reports
 from flows.approval import Rehearsal, find_rehearsal, requester
 from flows.board import publish
+from flows.cutover import is_reversed
 from flows.guards import gate_guard, precondition_guard, preconditions_of, scope_guard, window_guard
 from flows.records import LedgerRecorder
 from flows.report import Result
@@ -14,6 +15,8 @@ from flows.runner import RunReport, execute_graph, plan_graph, rehearse_graph, u
 from flows.standing import deliverable_rows, gate_row
 from flows.switched import made_switches, settled, users_moved
 from flows.work import Work, open_project
+
+_SHUT = "its target stays read-only; SET GLOBAL read_only = 0 there before the next cutover"
 
 
 def rehearse(project: str, phases: Sequence[str], items: Sequence[str], requested_by: str) -> Result:
@@ -72,7 +75,8 @@ def roll_back(project: str, phases: Sequence[str], items: Sequence[str]) -> Resu
     """Undo what was applied and not undone yet, the last first.
 
     Once users are on the new side only the cutover is taken back, unless phases are named: undoing the
-    rest would delete what users wrote there meanwhile.
+    rest would delete what users wrote there meanwhile. What the source of a followed database lacks of it
+    comes back first: its stream was turned round after the switch, so it is undone before the switch.
     """
     with open_project(project, phases, items) as work, work.ledger.run_lock():
         everything = work.ledger.applied()
@@ -89,6 +93,7 @@ def roll_back(project: str, phases: Sequence[str], items: Sequence[str]) -> Resu
         recorder = LedgerRecorder(work.ledger, run_id, (scope_guard(work.inventory),))
         found = undo_graph(work.whole, chosen, recorder)
         document = reports.live_document(work.inventory, run_id, "", found, recorder.evidence)
+        left |= {key: _SHUT for key, one in found.outcomes.items() if is_reversed(key) and one.state.good}
         document |= {"state": "RolledBack" if found.ok else "Failed", "left": left}
         work.ledger.end_run(run_id, document["state"], document)
         publish(work, document)

@@ -10,8 +10,9 @@ from typing import Any
 from core.graph import Graph
 from core.step import Step
 from flows.cutover_checks import confirm
-from flows.cutover_databases import freeze_and_refresh
+from flows.cutover_databases import freeze_and_refresh, turn_round
 from flows.cutover_files import final_sync
+from flows.dms import serves_replication
 from inventory.model import Inventory
 from tasks.aws import switch_records
 
@@ -20,15 +21,27 @@ def cutover(inventory: Inventory) -> list[Step[Any]]:
     databases = freeze_and_refresh(inventory)
     freezes = _keys(databases, "/freeze")
     files = [_needing(step, freezes) for step in final_sync(inventory)]
-    proven = (*_keys(databases, "/comparison"), *(step.key for step in files))
+    proven = (
+        *_keys(databases, "/comparison"),
+        *_keys(databases, "/return"),
+        *(step.key for step in files),
+    )
     switches = [_needing(step, proven) for step in switch_records(inventory)]
     switched = tuple(step.key for step in switches) or proven
-    return [*databases, *files, *switches, *(_needing(step, switched) for step in confirm(inventory))]
+    # The way back of a followed database begins with what was done last: its stream is taken back first.
+    turned = [_needing(step, switched) for step in turn_round(inventory)]
+    confirmed = [_needing(step, switched) for step in confirm(inventory)]
+    return [*databases, *files, *switches, *turned, *confirmed]
 
 
 def is_switch(key: str) -> bool:
     """Whether this step sends users to the new side: before it, a failure takes the cutover back."""
     return key.startswith("cutover/dns/")
+
+
+def is_reversed(key: str) -> bool:
+    """Whether this step brings back to the source what users wrote on the new side."""
+    return key.startswith("cutover/") and key.endswith("/reverse")
 
 
 MOVED = ("applications", "databases", "files", "testing", "cutover")
@@ -50,7 +63,9 @@ def settled_keys(graph: Graph, proved: Collection[str], made: Collection[str]) -
         over = last | graph.ancestors(last)
     else:
         return set()
-    return {key for key in over if key in proved and graph.steps[key].phase in MOVED}
+    # What served the replication may have been taken back since, and is not made again.
+    settled = {key for key in over if key in proved and graph.steps[key].phase in MOVED}
+    return settled | {key for key in over if serves_replication(key)}
 
 
 def _keys(steps: list[Step[Any]], ending: str) -> tuple[str, ...]:

@@ -4,10 +4,24 @@ from typing import Any
 
 from core.errors import Refused
 from core.step import Step
+from flows.dms import dms_moved
 from inventory.migration import Item
 from inventory.model import Inventory
 from tasks.databases.engines import server_of
-from tasks.databases.steps import CompareDatabase, CopyAccounts, CopyData, CreateObjects, CreateSchema, Move
+from tasks.databases.port import ObjectKind
+from tasks.databases.steps import (
+    CompareDatabase,
+    CompareFollowed,
+    CopyAccounts,
+    CopyData,
+    CreateObjects,
+    CreateSchema,
+    FollowSource,
+    Move,
+)
+
+TRIGGERS: frozenset[ObjectKind] = frozenset({"trigger"})
+"""A target that follows has none before the cutover: they would fire for every row applied."""
 
 
 def databases(inventory: Inventory) -> list[Step[Any]]:
@@ -19,7 +33,7 @@ def move_of(inventory: Inventory, item: Item) -> Move:
 
     Raises: errors.Refused for a method or engine that is not carried out.
     """
-    if item.method != "copy":
+    if item.method not in ("copy", "follow", "dms"):
         raise Refused(
             f"database {item.name!r}: method {item.method} is not yet carried out",
             why="A database that cannot be moved must not look as if it had been.",
@@ -32,12 +46,17 @@ def move_of(inventory: Inventory, item: Item) -> Move:
         target=server_of(target, inventory.folder),
         target_schema=target.schema_name,
         accounts=source.accounts,
+        left_out=source.leave_out,
     )
 
 
 def _moved(inventory: Inventory, item: Item) -> list[Step[Any]]:
     move, name = move_of(inventory, item), item.name
     stem = f"databases/{name}"
+    if item.method == "dms":
+        return dms_moved(inventory, item, move)
+    if item.method == "follow":
+        return _followed(move, name)
     return [
         CreateSchema(key=f"{stem}/schema", needs=(f"discovery/database/{name}",), item=name, move=move),
         CopyData(key=f"{stem}/data", needs=(f"{stem}/schema",), item=name, move=move),
@@ -45,4 +64,19 @@ def _moved(inventory: Inventory, item: Item) -> list[Step[Any]]:
         # A right on one routine or view can only be given once that is there.
         CopyAccounts(key=f"{stem}/accounts", needs=(f"{stem}/objects",), item=name, move=move),
         CompareDatabase(key=f"{stem}/comparison", needs=(f"{stem}/accounts",), item=name, move=move),
+    ]
+
+
+def _followed(move: Move, name: str) -> list[Step[Any]]:
+    stem = f"databases/{name}"
+    return [
+        CreateSchema(key=f"{stem}/schema", needs=(f"discovery/database/{name}",), item=name, move=move),
+        CopyData(key=f"{stem}/data", needs=(f"{stem}/schema",), item=name, move=move, one_moment=True),
+        CreateObjects(key=f"{stem}/objects", needs=(f"{stem}/data",), item=name, move=move, without=TRIGGERS),
+        CopyAccounts(key=f"{stem}/accounts", needs=(f"{stem}/objects",), item=name, move=move),
+        # Before the first change is applied: only now does the target hold what can be compared at rest.
+        CompareFollowed(
+            key=f"{stem}/comparison", needs=(f"{stem}/accounts",), item=name, move=move, without=TRIGGERS
+        ),
+        FollowSource(key=f"{stem}/follow", needs=(f"{stem}/comparison",), item=name, move=move),
     ]

@@ -18,6 +18,8 @@ def databases_read(inventory: Inventory) -> list[Step[Any]]:
                 item=item.name,
                 server=server_of(database, inventory.folder),
                 schema=database.schema_name,
+                method=item.method,
+                left_out=database.leave_out,
             )
         )
     return steps

@@ -3,6 +3,8 @@
 from typing import Any
 
 from core.step import Step
+from flows.databases import move_of
+from flows.dms import dms_set_up
 from flows.instances import buckets, instances
 from inventory.model import Inventory
 from inventory.targets import Server
@@ -15,7 +17,12 @@ from tasks.hosts.timezone import SetTimezone
 
 def environment(inventory: Inventory) -> list[Step[Any]]:
     settings = [step for server in inventory.targets.servers for step in _settings(inventory, server)]
-    return [*instances(inventory), *buckets(inventory), *settings]
+    return [*instances(inventory), *buckets(inventory), *settings, *_replications(inventory)]
+
+
+def _replications(inventory: Inventory) -> list[Step[Any]]:
+    items = [item for item in inventory.in_scope("database") if item.method == "dms"]
+    return [step for item in items for step in dms_set_up(inventory, item, move_of(inventory, item))]
 
 
 def _settings(inventory: Inventory, server: Server) -> list[Step[Any]]:

@@ -108,7 +108,8 @@ def rollback(
 ) -> State[dict[str, Any]]:
     """Take back what was applied, the last first; what is one-way is said and left.
 
-    Once users are on the new side only the cutover is taken back, unless phases are named.
+    Once users are on the new side only the cutover is taken back, unless phases are named. Databases of
+    method follow bring what users wrote there back to the source first.
 
     Args:
         project: Folder of the project's inventory, or the name of a folder of inventory/.

@@ -74,7 +74,14 @@ SystemAccount = Annotated[
 ]
 Url = Annotated[str, _like(r"^https?://[^\s/]+(/\S*)?$", "a URL that starts with http:// or https://")]
 SiteName = Annotated[str, _like(r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$", "the name of a file, without its folder")]
-SqlAccount = Annotated[str, _like(r"^[^@\s]+@\S+$", "an account as name@host")]
+DmsClass = Annotated[
+    str,
+    _like(r"^dms\.[a-z0-9]+\.[a-z0-9]+$", "a class of replication instances such as dms.t3.medium"),
+]
+RoleArn = Annotated[
+    str, _like(r"^(arn:[a-z-]+:iam::\d{12}:role/.+)?$", "the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)")
+]
+SqlAccount = Annotated[str, _like(r"^[^@\s]+@\S*$", "an account as name@host")]
 RecordName = Annotated[
     str, _like(r"^(@|[*A-Za-z0-9_][A-Za-z0-9._-]*)$", "a name inside the zone, or @ for the zone itself")
 ]

@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 
 from inventory.draft import Draft, Finding
-from inventory.rules import agreement, flows, names, networks, paths, preconditions, references, scope
+from inventory.rules import (
+    agreement,
+    flows,
+    names,
+    networks,
+    paths,
+    preconditions,
+    references,
+    replication,
+    scope,
+)
 
 RULES = (
     *names.RULES,
@@ -11,6 +21,7 @@ RULES = (
     *networks.RULES,
     *flows.RULES,
     *scope.RULES,
+    *replication.RULES,
     *paths.RULES,
     *agreement.RULES,
     *preconditions.RULES,

@@ -17,7 +17,7 @@ class Item(Noun):
         default=(),
         description="application: a server; database: a target database; file_share: buckets and directories",
     )
-    method: Literal["copy", "dms", "exclude"] = "copy"
+    method: Literal["copy", "follow", "dms", "exclude"] = "copy"
     wave: int = Field(default=1, ge=1)
     reason: str = Field(default="", description="Why it is out of scope, where it is")
 

@@ -77,7 +77,11 @@ class Database(Noun):
     user: Words
     password: SecretRef
     accounts: tuple[SqlAccount, ...] = Field(
-        default=(), description="Accounts ('name'@'host' as name@host) that move with it"
+        default=(), description="Accounts ('name'@'host' as name@host, a role as name@) that move with it"
+    )
+    leave_out: tuple[Words, ...] = Field(
+        default=(),
+        description="What stays behind on purpose, by kind and name: 'table invoices_2009'",
     )
 
 

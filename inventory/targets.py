@@ -8,10 +8,12 @@ from inventory.base import (
     AbsolutePath,
     Address,
     CloudAccount,
+    DmsClass,
     Name,
     Noun,
     Package,
     RecordName,
+    RoleArn,
     SecretRef,
     SystemAccount,
     Words,
@@ -77,6 +79,29 @@ class Server(Noun):
     accounts: tuple[Account, ...] = ()
 
 
+class DmsProvider(Noun):
+    """AWS DMS brings the data of this database (method: dms): the machine it works on, and how."""
+
+    kind: Literal["aws-dms"]
+    instance_class: DmsClass = Field(description="Such as dms.t3.medium")
+    storage_gb: int = Field(
+        default=50, ge=5, le=6144, description="For its logs and for changes not yet applied"
+    )
+    subnets: tuple[Name, ...] = Field(min_length=2, description="In two zones at least")
+    security_group: Name
+    multi_az: bool = False
+    engine_version: str = Field(default="", description="Of DMS; empty: AWS chooses")
+    migration: Literal["full-load-and-cdc", "full-load"] = "full-load-and-cdc"
+    max_lag_s: int = Field(
+        default=10, ge=1, le=3600, description="At most this far behind when it is stopped"
+    )
+    secrets_role: RoleArn = Field(
+        default="", description="Role under which DMS reads the databases' aws: secrets itself (ARN)"
+    )
+    source_certificate: str = Field(default="", description="TLS to the source: certificate in DMS (ARN)")
+    target_certificate: str = Field(default="", description="TLS to the target: certificate in DMS (ARN)")
+
+
 class TargetDatabase(Noun):
     name: Name
     engine: Literal["mariadb", "mysql", "oracle", "sqlserver", "mongodb", "postgresql"]
@@ -85,6 +110,7 @@ class TargetDatabase(Noun):
     schema_name: Words = Field(alias="schema")
     user: Words
     password: SecretRef
+    provider: DmsProvider | None = None
 
 
 class Bucket(Noun):

@@ -30,7 +30,7 @@ VERDICTS = {"PASS": "通过", "FAIL": "不通过", "ERROR": "检查出错", "UNK
 REVERSALS = {"reversible": "可逆", "compensating": "补偿", "one-way": "不可回退"}
 KINDS = {"application": "应用", "database": "数据库", "file_share": "文件"}
 EDITIONS = {"draft": "草稿", "submitted": "提交稿", "accepted": "已确认"}
-METHODS = {"copy": "复制迁移", "dms": "数据迁移服务", "exclude": "不迁移"}
+METHODS = {"copy": "复制迁移", "follow": "复制并持续同步", "dms": "数据迁移服务", "exclude": "不迁移"}
 NONE = "—"
 
 

@@ -45,8 +45,9 @@ def items_say_what_they_need(draft: Draft) -> Iterator[Finding]:
             yield Finding(MIGRATION_LIST, (*path, "target"), message)
         if item.method == "exclude":
             yield Finding(MIGRATION_LIST, (*path, "method"), "exclude contradicts in_scope: true")
-        elif item.method == "dms" and item.kind != "database":
-            yield Finding(MIGRATION_LIST, (*path, "method"), f"dms moves databases, {item.name!r} is none")
+        elif item.method in ("dms", "follow") and item.kind != "database":
+            message = f"{item.method} moves databases, {item.name!r} is none"
+            yield Finding(MIGRATION_LIST, (*path, "method"), message)
 
 
 def one_source_a_target(draft: Draft) -> Iterator[Finding]:

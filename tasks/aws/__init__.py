@@ -1,4 +1,4 @@
-"""The cloud: an AWS account, its network, instances, security, backups, names and buckets."""
+"""The cloud: an AWS account, its network, instances, security, backups, names, buckets and DMS."""
 
 from tasks.aws import secrets as secrets  # teaches aws: references
 from tasks.aws.backups import SetBackupPlan

@@ -43,7 +43,7 @@ _IAM_ACTIONS = {
 }
 """Operations whose permission has another name. Source: IAM service authorization reference, Amazon S3."""
 
-_TOLD = re.compile(r"(Id|Ids|Name|Bucket|CidrBlock|RuleNumber)$")
+_TOLD = re.compile(r"(Id|Ids|Name|Bucket|CidrBlock|RuleNumber|Identifier|TaskArn|TaskType)$")
 
 
 class CallUnreadable(Unreadable):
@@ -108,6 +108,8 @@ class Hooks:
         detail, why, transient = f"{call} on {self.where}: {code}: {said}", "", False
         if _BAD_KEYS.search(code):
             why = "AWS does not accept the access key of the inventory (cloud.provider in targets.yaml)."
+        elif "dms-vpc-role" in said:
+            why = "DMS works in the VPC under this role, which the account lacks; make it once."
         elif _DENIED.search(code):
             action = _IAM_ACTIONS.get(call, call.replace(".", ":", 1))
             detail = f"{call} on {self.where} was denied ({code})"

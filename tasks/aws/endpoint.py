@@ -19,6 +19,8 @@ from tasks.aws.calls import Hooks
 
 if TYPE_CHECKING:
     from mypy_boto3_backup import BackupClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_dms import DatabaseMigrationServiceClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_route53 import Route53Client
     from mypy_boto3_s3 import S3Client
@@ -54,11 +56,19 @@ class AwsReader:
         return self._session.client("backup", **self._options)
 
     @cached_property
+    def dms(self) -> "DatabaseMigrationServiceClient":
+        return self._session.client("dms", **self._options)
+
+    @cached_property
+    def cloudwatch(self) -> "CloudWatchClient":
+        return self._session.client("cloudwatch", **self._options)
+
+    @cached_property
     def sts(self) -> "STSClient":
         return self._session.client("sts", **self._options)
 
     def close(self) -> None:
-        for name in ("ec2", "s3", "route53", "backup", "sts"):
+        for name in ("ec2", "s3", "route53", "backup", "dms", "cloudwatch", "sts"):
             if client := self.__dict__.pop(name, None):
                 client.close()
 

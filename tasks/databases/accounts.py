@@ -1,7 +1,7 @@
 """CopyAccounts: the named accounts with their authentication and their rights in this schema."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from core.access import Reader, Writer
 from core.checks import Check, Status
@@ -35,7 +35,8 @@ class CopyAccounts(Step[AccountsFacts]):
     def inspect(self, reader: Reader) -> AccountsFacts:
         source, target = self._ports(reader)
         names = self.move.accounts
-        here = [source.account(self.move.source_schema, name) for name in names]
+        keeps = target.account_names() | set(names)
+        here = [_with_roles_among(keeps, source.account(self.move.source_schema, name)) for name in names]
         there = [target.account(self.move.target_schema, name) for name in names]
         return AccountsFacts(
             source=tuple(a for a in here if a is not None),
@@ -73,11 +74,12 @@ class CopyAccounts(Step[AccountsFacts]):
         source = self.move.open_source(writer.reader)
         port = writer.open(self.move.target)
         for change in plan.changes:
-            name = _name(change)
             if change.action == "create":
-                port.create_account(name, source.authentication(name))
+                port.create_account(_name(change), source.authentication(_name(change)))
+        # After all of them are there: one may be a role that another is given.
+        for change in plan.changes:
             for grant in lacking(_grants(change.after), _grants(change.before)):
-                port.grant(self.move.target_schema, name, grant)
+                port.grant(self.move.target_schema, _name(change), grant)
 
     def verify(self, reader: Reader) -> tuple[Check, ...]:
         facts = self.inspect(reader)
@@ -129,20 +131,36 @@ def lacking(wanted: Iterable[Grant], found: Iterable[Grant]) -> list[Grant]:
         if "ALL PRIVILEGES" in other.privileges:
             left = ()
         if left or (grant.grantable and not other.grantable):
-            missing.append(Grant(left or grant.privileges, grant.on, grant.grantable and not other.grantable))
+            missing.append(
+                replace(
+                    grant,
+                    privileges=left or grant.privileges,
+                    grantable=grant.grantable and not other.grantable,
+                )
+            )
     return missing
+
+
+def _with_roles_among(keeps: Collection[str], account: Account | None) -> Account | None:
+    """A role that neither moves nor is at the target is left behind, by name."""
+    if account is None:
+        return None
+    lost = [g for g in account.grants if g.role and g.role not in keeps]
+    kept = tuple(g for g in account.grants if g not in lost)
+    return replace(account, grants=kept, left_behind=(*account.left_behind, *map(str, lost)))
 
 
 def _state(account: Account) -> Value:
     grants = [
-        {"privileges": list(g.privileges), "on": g.on, "grantable": g.grantable} for g in account.grants
+        {"privileges": list(g.privileges), "on": g.on, "grantable": g.grantable, "role": g.role}
+        for g in account.grants
     ]
     return {"authentication_digest": account.authentication_digest, "grants": grants}
 
 
 def _grants(state: Value) -> list[Grant]:
     listed = state["grants"] if state else []
-    return [Grant(tuple(g["privileges"]), g["on"], g["grantable"]) for g in listed]
+    return [Grant(tuple(g["privileges"]), g["on"], g["grantable"], g.get("role", "")) for g in listed]
 
 
 def _name(change: Change) -> str:

@@ -7,12 +7,11 @@ from core.checks import Check, Status
 from core.facts import ABSENT, Fact, Known
 from core.plan import Plan
 from core.step import ReadingStep
-from tasks.databases.content import differing_rows, table_digest
-from tasks.databases.differences import object_checks, table_checks
+from tasks.databases.comparison import USUAL, Comparison, Pace, TableResult, Verdict
+from tasks.databases.differences import object_checks, options_checks, same_rows, table_checks
 from tasks.databases.move import Move, compare_time
-from tasks.databases.port import Mark, Marks, ReadPort, Table
-
-MOST_KEYS = 20
+from tasks.databases.port import Marks, ObjectKind, Table
+from tasks.databases.sequences import sequence_checks
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,8 @@ class CompareDatabase(ReadingStep[ComparisonFacts]):
 
     While the source is in use its rows move on after the copy. Then a table passes where the target holds
     exactly what the source held in the copied snapshot (its digest was made in the source server); with
-    `frozen` the source must be equal as it is now.
+    `frozen` the source must be equal as it is now. With `followed` a relay is at work: what differs is
+    looked at again, and what could not be proved does not pass.
     """
 
     key: str
@@ -35,6 +35,10 @@ class CompareDatabase(ReadingStep[ComparisonFacts]):
     item: str = ""
     move: Move
     frozen: bool = False
+    followed: bool = False
+    without: frozenset[ObjectKind] = frozenset()
+    """Kinds of objects that are made later."""
+    pace: Pace = USUAL
 
     def inspect(self, reader: Reader) -> ComparisonFacts:
         source, target = self.move.open_source(reader), self.move.open_target(reader)
@@ -48,57 +52,68 @@ class CompareDatabase(ReadingStep[ComparisonFacts]):
         return Plan(nothing_because="it only reads", duration=compare_time(list(facts.source)))
 
     def verify(self, reader: Reader) -> tuple[Check, ...]:
+        checks, pairs = self.definitions(reader)
+        marks = self.move.open_target(reader).marks(self.move.target_schema) or Marks()
+        if self.frozen:
+            source, target = self.move.open_source(reader), self.move.open_target(reader)
+            checks += sequence_checks((source, self.move.source_schema), (target, self.move.target_schema))
+        results = list(self.comparison.run(reader, pairs, marks, lambda done, total, unit: None))
+        # A source that has moved on has given out more numbers since; they come over with its rows.
+        at_rest = {r.name for r in results if not (r.as_copied and r.source != r.target)}
+        checks += [_auto_increment(ours, theirs) for ours, theirs in pairs if ours.name in at_rest]
+        checks += [row_check(result) for result in results]
+        return tuple(checks) or (Check(f"schema {self.move.to_label}", Status.UNKNOWN, "tables", "none"),)
+
+    @property
+    def comparison(self) -> Comparison:
+        return Comparison(
+            move=self.move,
+            pace=self.pace,
+            frozen=self.frozen,
+            followed=self.followed and not self.frozen,
+            narrow_moved=False,
+        )
+
+    def definitions(self, reader: Reader) -> tuple[list[Check], list[tuple[Table, Table]]]:
+        """Schema, tables and objects by definition; and the tables whose rows can be compared."""
         source, target = self.move.open_source(reader), self.move.open_target(reader)
         ours = {t.name: t for t in source.tables(self.move.source_schema)}
         theirs = {t.name: t for t in target.tables(self.move.target_schema)}
-        found = source.objects(self.move.source_schema)
-        checks = table_checks(
+        checks = options_checks(
+            source.options(self.move.source_schema), target.options(self.move.target_schema)
+        )
+        checks += table_checks(
             {name: t.definition for name, t in ours.items()},
             {name: t.definition for name, t in theirs.items()},
         )
-        checks += object_checks(
-            self.move.wished_objects(found, reader), target.objects(self.move.target_schema)
-        )
-        marks = (target.marks(self.move.target_schema) or Marks()).tables
-        with source.snapshot(), target.snapshot():
-            for name, table in ours.items():
-                other = theirs.get(name)
-                if other is None:
-                    continue  # its definition check has failed already
-                if other.definition != table.definition:
-                    checks.append(Check(f"table {name}: rows", Status.UNKNOWN, "equal", "definitions differ"))
-                    continue
-                checks.append(_auto_increment(table, other))
-                checks.append(self._rows(source, target, table, other, marks.get(name)))
-        return tuple(checks) or (Check(f"schema {self.move.to_label}", Status.UNKNOWN, "tables", "none"),)
+        wished = self.move.wished_objects(source.objects(self.move.source_schema), reader)
+        there = target.objects(self.move.target_schema)
+        both = ([o for o in side if o.kind not in self.without] for side in (wished, there))
+        checks += object_checks(*both)
+        pairs = []
+        for name, table in ours.items():
+            other = theirs.get(name)
+            if other is None:
+                continue  # its definition check has failed already
+            if same_rows(table, other):
+                pairs.append((table, other))
+            else:
+                checks.append(Check(f"table {name}: rows", Status.UNKNOWN, "equal", "columns differ"))
+        return checks, pairs
 
-    def _rows(
-        self, source: ReadPort, target: ReadPort, ours: Table, theirs: Table, mark: Mark | None
-    ) -> Check:
-        name = f"table {ours.name}: rows"
-        wanted = table_digest(source, self.move.source_schema, ours)
-        actual = table_digest(target, self.move.target_schema, theirs)
-        if wanted == actual:
-            return Check(name, Status.PASS, str(wanted), str(actual))
-        if not self.frozen and mark is not None and mark.state == "done" and mark.digest == str(actual):
-            moved = f"{actual}, as in the copied snapshot; the source has moved on to {wanted.rows} rows"
-            return Check(name, Status.PASS, mark.digest, moved)
-        return Check(name, Status.FAIL, str(wanted), f"{actual}: {self._where(source, target, ours, theirs)}")
 
-    def _where(self, source: ReadPort, target: ReadPort, ours: Table, theirs: Table) -> str:
-        if not ours.key:
-            return "it has no primary key by which rows could be named"
-        found = list(
-            differing_rows(
-                (source, self.move.source_schema),
-                (target, self.move.target_schema),
-                ours,
-                theirs,
-                MOST_KEYS + 1,
-            )
-        )
-        more = "; and more" if len(found) > MOST_KEYS else ""
-        return "; ".join(found[:MOST_KEYS]) + more
+def row_check(result: TableResult) -> Check:
+    """The rows of one table as a check; only what was proved equal passes, or is still as it was copied."""
+    name = f"table {result.name}: rows"
+    wanted, actual = str(result.source), str(result.target)
+    if result.as_copied and wanted != actual:
+        moved = f"{actual}, as in the copied snapshot; the source has moved on to {result.source.rows} rows"
+        return Check(name, Status.PASS, actual, moved)
+    if result.verdict is Verdict.EQUAL:
+        again = f"; {result.looked_again} ranges equal when looked at again" if result.looked_again else ""
+        return Check(name, Status.PASS, wanted, actual + again)
+    status = Status.FAIL if result.verdict is Verdict.DIFFERENT else Status.UNKNOWN
+    return Check(name, status, wanted, f"{actual}: {result.words}")
 
 
 def _auto_increment(ours: Table, theirs: Table) -> Check:

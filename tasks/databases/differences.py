@@ -1,13 +1,15 @@
 """Wanted and found definitions side by side, as checks."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from core.checks import Check, Status
 from core.plan import Value
-from tasks.databases.port import StoredObject
+from tasks.databases.port import SchemaOptions, StoredObject, Table
 
 _AS_THERE = "as at the source"
+_MOST_LINES = 5
 
 
 def definition_check(table: str, wanted: str, found: str | None) -> Check:
@@ -56,10 +58,34 @@ def object_difference(wanted: StoredObject, found: StoredObject) -> str:
 
 
 def first_difference(wanted: str, found: str) -> str:
-    """The first line in which two definitions differ."""
-    theirs = found.splitlines()
-    for number, line in enumerate(wanted.splitlines()):
-        other = theirs[number] if number < len(theirs) else "(nothing)"
-        if line != other:
-            return f"source: {line.strip()}; target: {other.strip()}"
-    return f"target has more: {theirs[-1].strip()}"
+    """The lines in which two definitions differ; where only their order does, the first that is elsewhere."""
+    ours, theirs = ([line.strip().rstrip(",") for line in text.splitlines()] for text in (wanted, found))
+    here = list((Counter(ours) - Counter(theirs)).elements())
+    there = list((Counter(theirs) - Counter(ours)).elements())
+    if here or there:
+        return f"source: {_listed(here)}; target: {_listed(there)}"
+    mine, other = next(pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1])
+    return f"in another order from here on: source: {mine}; target: {other}"
+
+
+def _listed(lines: Sequence[str]) -> str:
+    more = f" / and {len(lines) - _MOST_LINES} more" if len(lines) > _MOST_LINES else ""
+    return (" / ".join(lines[:_MOST_LINES]) or "(nothing)") + more
+
+
+def options_checks(wanted: SchemaOptions | None, found: SchemaOptions | None) -> list[Check]:
+    """What new tables of the schema would get."""
+    return [Check.equal("schema: options", _options(wanted), _options(found))]
+
+
+def _options(options: SchemaOptions | None) -> str:
+    return f"{options.charset} {options.collation}" if options else "absent"
+
+
+def same_rows(ours: Table, theirs: Table) -> bool:
+    """Whether the rows of two tables can be compared, though perhaps an index or comment differs."""
+    if ours.definition == theirs.definition:
+        return True
+    # The digest takes these by number, which means nothing under another list of members.
+    numbered = any(column.type in ("enum", "set") for column in ours.columns)
+    return ours.columns == theirs.columns and ours.key == theirs.key and not numbered

@@ -8,6 +8,9 @@ from core.checks import Check
 from core.facts import ABSENT, Fact, Known
 from core.plan import Duration, Plan
 from core.step import ReadingStep
+from tasks.databases.assess import Assessment, assessed
+from tasks.databases.content import range_rows
+from tasks.databases.leaving import without
 from tasks.databases.move import open_with
 from tasks.databases.port import DatabaseServer
 
@@ -20,6 +23,8 @@ class TableFacts:
     rows_estimate: int
     size_bytes: int
     key: tuple[str, ...]
+    rows_per_piece: int
+    """As many rows are copied, and after a crash repeated, at a time."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,12 @@ class DatabaseFacts:
     rows_estimate: int
     tables: tuple[TableFacts, ...]
     objects: Mapping[str, tuple[str, ...]]
-    """Names by kind: function, procedure, view, trigger, event."""
+    """Names by kind, such as function or view."""
     without_key: tuple[str, ...]
     without_snapshot: tuple[str, ...]
     """Tables of engines without transactions: they are copied while they may change."""
     not_movable: tuple[str, ...]
+    assessment: Assessment
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,13 @@ class ReadDatabase(ReadingStep[DiscoveryFacts]):
     item: str = ""
     server: DatabaseServer
     schema: str
+    method: str = "copy"
+    left_out: tuple[str, ...] = ()
+    """Labels ("table x") of what stays behind, by decision of the inventory."""
 
     def inspect(self, reader: Reader) -> DiscoveryFacts:
-        port = open_with(reader, self.server, self.schema, "copy-from")
+        whole = open_with(reader, self.server, self.schema, "copy-from")
+        port = without(whole, self.left_out)
         about, options = port.server(), port.options(self.schema)
         if options is None:
             return DiscoveryFacts(ABSENT)
@@ -82,6 +92,7 @@ class ReadDatabase(ReadingStep[DiscoveryFacts]):
                     t.rows_estimate,
                     t.size_bytes,
                     tuple(c.name for c in t.key),
+                    range_rows(t),
                 )
                 for t in tables
             ),
@@ -89,6 +100,7 @@ class ReadDatabase(ReadingStep[DiscoveryFacts]):
             without_key=tuple(t.name for t in tables if not t.key),
             without_snapshot=tuple(t.name for t in tables if t.engine not in ("InnoDB", "ROCKSDB")),
             not_movable=port.unmovable(self.schema),
+            assessment=assessed(whole, self.schema, tables, self.method, self.left_out),
         )
         return DiscoveryFacts(Known(facts))
 
@@ -101,6 +113,8 @@ class ReadDatabase(ReadingStep[DiscoveryFacts]):
         if not isinstance(found, Known):
             return (there,)
         stuck = "; ".join(found.value.not_movable)
-        return there, Check.equal(
-            f"schema {self.schema}: what cannot be moved", "nothing", stuck or "nothing"
+        return (
+            there,
+            Check.equal(f"schema {self.schema}: what cannot be moved", "nothing", stuck or "nothing"),
+            *found.value.assessment.checks,
         )

@@ -1,6 +1,6 @@
 """CreateObjects: views, routines, triggers and events; events stay disabled on the target."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from core.access import Reader, Writer
@@ -29,6 +29,8 @@ class CreateObjects(Step[ObjectsFacts]):
     needs: tuple[str, ...] = ()
     item: str = ""
     move: Move
+    without: frozenset[ObjectKind] = frozenset()
+    """Kinds that another step makes later."""
 
     @property
     def reversal(self) -> Reversal:
@@ -36,11 +38,15 @@ class CreateObjects(Step[ObjectsFacts]):
 
     def inspect(self, reader: Reader) -> ObjectsFacts:
         source, target = self.move.open_source(reader), self.move.open_target(reader)
-        found = source.objects(self.move.source_schema)
+        found = self._ours(source.objects(self.move.source_schema))
         wished = self.move.wished_objects(found, reader)
-        there = target.objects(self.move.target_schema) if target.options(self.move.target_schema) else ()
+        is_there = target.options(self.move.target_schema) is not None
+        there = self._ours(target.objects(self.move.target_schema)) if is_there else ()
         mapped = {w.label: f.definer for w, f in zip(wished, found, strict=True) if w.definer != f.definer}
         return ObjectsFacts(tuple(wished), there, mapped)
+
+    def _ours(self, found: Iterable[StoredObject]) -> tuple[StoredObject, ...]:
+        return tuple(o for o in found if o.kind not in self.without)
 
     def plan(self, facts: ObjectsFacts) -> Plan:
         there = {o.label: o for o in facts.there}

@@ -11,6 +11,7 @@ from tasks.databases.content import bring_level, level_auto_increment, table_dig
 from tasks.databases.differences import table_checks
 from tasks.databases.move import Move, compare_time
 from tasks.databases.port import Mark, Marks, ReadPort, StoredObject, Table, WritePort
+from tasks.databases.sequences import level_sequences
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class RefreshData(Step[RefreshFacts]):
                 writer.progress(done, total, "rows")
         for table in tables:
             level_auto_increment(table, look, schema, port)
+        level_sequences((source, self.move.source_schema), (look, schema), port)
         self._make_triggers(look, port, wished)
         port.set_refreshed(schema, True)
 

@@ -1,7 +1,8 @@
-"""CreateSchema: the schema and its empty tables, with keys, constraints and partitions."""
+"""CreateSchema: the schema, its sequences, and its empty tables with keys, constraints and partitions."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.access import Reader, Writer
 from core.checks import Check, Status
@@ -11,16 +12,26 @@ from core.plan import Change, Duration, Plan
 from core.step import Reversal, Step
 from tasks.databases.differences import first_difference, table_checks
 from tasks.databases.move import Move
-from tasks.databases.port import ReadPort, SchemaOptions
+from tasks.databases.port import Marks, ReadPort, SchemaOptions, Server, StoredObject, Table
+from tasks.databases.sequences import level_sequences
 
 
 @dataclass(frozen=True)
 class SchemaState:
-    """charset and collation of a schema, and the definition of each table by name."""
+    """charset and collation of a schema, and the definition of each table and sequence by name."""
 
     charset: str
     collation: str
     tables: Mapping[str, str]
+    sequences: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def definitions(self) -> dict[str, str]:
+        """Shape: by label, in the order of making: a column's default may ask a sequence."""
+        return {
+            **{f"sequence {name}": definition for name, definition in self.sequences.items()},
+            **{f"table {name}": definition for name, definition in self.tables.items()},
+        }
 
 
 @dataclass(frozen=True)
@@ -42,17 +53,33 @@ class CreateSchema(Step[SchemaFacts]):
 
     def inspect(self, reader: Reader) -> SchemaFacts:
         source, target = self.move.open_source(reader), self.move.open_target(reader)
-        self.move.refuse_unless_possible(source.server(), target.server())
+        self.move.refuse_unless_possible(source, target)
         if stuck := source.unmovable(self.move.source_schema):
             raise Refused(
                 f"{self.move.from_label} holds what cannot be carried: {'; '.join(stuck)}",
-                why="Leaving it behind silently would be worse than not moving at all.",
+                why="Leaving it behind silently would be worse than not moving at all. What is to stay behind"
+                " is named in sources.yaml, as the text before the colon.",
+                next_command=f"leave_out: [{', '.join(_quoted(reason) for reason in stuck)}]",
             )
         found = schema_state(target, self.move.target_schema)
+        wanted = require_schema(source, self.move.source_schema, self.move.from_label)
+        self._refuse_other_case(source.server(), target.server(), wanted)
         return SchemaFacts(
-            source=require_schema(source, self.move.source_schema, self.move.from_label),
+            source=wanted,
             target=ABSENT if found is None else Known(found),
         )
+
+    def _refuse_other_case(self, source: Server, target: Server, wanted: SchemaState) -> None:
+        setting = "lower_case_table_names"
+        ours, theirs = source.settings.get(setting), target.settings.get(setting)
+        mixed = sorted(name for name in wanted.tables if name != name.lower())
+        if ours != theirs and mixed:
+            raise Refused(
+                f"{setting} is {ours} at {self.move.source.address}, {theirs} at {self.move.target.address};"
+                f" in capitals are {', '.join(mixed)}",
+                why="The target would know them by other names than the programs that ask for them.",
+                next_command=f"SELECT @@global.{setting};  # set when a server is first started",
+            )
 
     def plan(self, facts: SchemaFacts) -> Plan:
         wanted = facts.source
@@ -60,19 +87,19 @@ class CreateSchema(Step[SchemaFacts]):
         changes: list[Change] = []
         there: Mapping[str, str] = {}
         if isinstance(facts.target, Known):
-            there = facts.target.value.tables
+            there = facts.target.value.definitions
             before = {"charset": facts.target.value.charset, "collation": facts.target.value.collation}
             if before != options:
                 changes.append(Change("change", self._schema, before, options))
         else:
             changes.append(Change("create", self._schema, None, options))
-        for table, definition in wanted.tables.items():
-            if table not in there:
-                changes.append(Change("create", f"table {table}", None, {"definition": definition}))
-            elif there[table] != definition:
+        for label, definition in wanted.definitions.items():
+            if label not in there:
+                changes.append(Change("create", label, None, {"definition": definition}))
+            elif there[label] != definition:
                 raise Refused(
-                    f"table {table} of {self.move.to_label} is there with another definition: "
-                    + first_difference(definition, there[table]),
+                    f"{label} of {self.move.to_label} is there with another definition: "
+                    + first_difference(definition, there[label]),
                     why="It is not ours and is never overwritten.",
                 )
         if not changes:
@@ -86,8 +113,15 @@ class CreateSchema(Step[SchemaFacts]):
             if change.object == self._schema:
                 make = port.create_schema if change.action == "create" else port.change_schema
                 make(self.move.target_schema, SchemaOptions(**change.after))
+            elif sequence := _sequence(change):
+                made = StoredObject("sequence", sequence, change.after["definition"], "", {})
+                port.create_object(self.move.target_schema, made)
             else:
                 port.create_table(self.move.target_schema, _table(change), change.after["definition"])
+        if made_here := {s for change in plan.changes if (s := _sequence(change))}:
+            source, target = self.move.open_source(writer.reader), self.move.open_target(writer.reader)
+            sides = (source, self.move.source_schema), (target, self.move.target_schema)
+            level_sequences(*sides, port, made_here)
 
     def verify(self, reader: Reader) -> tuple[Check, ...]:
         source, target = self.move.open_source(reader), self.move.open_target(reader)
@@ -98,6 +132,10 @@ class CreateSchema(Step[SchemaFacts]):
         return (
             Check.equal(f"{self._schema}: collation", wanted.collation, found.collation),
             *table_checks(wanted.tables, found.tables),
+            *(
+                Check.equal(f"sequence {name}: definition", definition, found.sequences.get(name, "absent"))
+                for name, definition in wanted.sequences.items()
+            ),
         )
 
     def undo(self, plan: Plan, writer: Writer) -> None:
@@ -114,17 +152,20 @@ class CreateSchema(Step[SchemaFacts]):
             if change.object != self._schema:
                 if _table(change) in there.tables:
                     port.drop_table(schema, _table(change))
+                elif _sequence(change) in there.sequences:
+                    port.drop_object(schema, "sequence", _sequence(change))
             elif change.action == "create":
                 self._drop_if_bare(writer)
             elif there.collation != change.before["collation"]:
                 port.change_schema(schema, SchemaOptions(**change.before))
 
     def _refuse_to_lose(self, change: Change, there: SchemaState, look: ReadPort) -> None:
-        found = there.tables.get(_table(change))
+        found = there.definitions.get(change.object)
         if found is None:
             return
         altered = found != change.after["definition"]
-        if altered or not look.is_empty(self.move.target_schema, _table(change)):
+        holds = not _sequence(change) and not look.is_empty(self.move.target_schema, _table(change))
+        if altered or holds:
             raise UndoFailed(
                 f"{change.object} of {self.move.to_label} {'was altered' if altered else 'holds rows'}",
                 why="Dropping it could lose what somebody else did; drop it by hand if that is meant.",
@@ -150,9 +191,19 @@ def schema_state(port: ReadPort, schema: str) -> SchemaState | None:
     options = port.options(schema)
     if options is None:
         return None
+    marks = port.marks(schema) or Marks()
     return SchemaState(
-        options.charset, options.collation, {t.name: t.definition for t in port.tables(schema)}
+        options.charset,
+        options.collation,
+        {t.name: _as_it_will_be(t, marks) for t in port.tables(schema)},
+        {o.name: o.definition for o in port.objects(schema) if o.kind == "sequence"},
     )
+
+
+def _as_it_will_be(table: Table, marks: Marks) -> str:
+    """Its definition, with the indexes that our copy has put off until the rows are there."""
+    mark = marks.tables.get(table.name)
+    return mark.whole if mark and mark.whole and mark.bare == table.definition else table.definition
 
 
 def require_schema(port: ReadPort, schema: str, label: str) -> SchemaState:
@@ -165,3 +216,14 @@ def require_schema(port: ReadPort, schema: str, label: str) -> SchemaState:
 
 def _table(change: Change) -> str:
     return change.object.removeprefix("table ")
+
+
+def _sequence(change: Change) -> str:
+    """The name of the sequence that a change makes, or ""."""
+    kind, _, name = change.object.partition(" ")
+    return name if kind == "sequence" else ""
+
+
+def _quoted(reason: str) -> str:
+    """The label before the colon of a reason, as a YAML string."""
+    return json.dumps(reason.partition(": ")[0], ensure_ascii=False)

@@ -2,22 +2,38 @@
 
 from tasks.databases.accounts import CopyAccounts
 from tasks.databases.compare import CompareDatabase
+from tasks.databases.compare_followed import CompareFollowed
 from tasks.databases.data import CopyData
+from tasks.databases.dirty import CompareDirty
 from tasks.databases.discover import ReadDatabase
+from tasks.databases.drain import DrainChanges
+from tasks.databases.follow import FollowSource
 from tasks.databases.freeze import FreezeSource
 from tasks.databases.move import Move
 from tasks.databases.objects import CreateObjects
+from tasks.databases.readiness import GetReady
 from tasks.databases.refresh import RefreshData
+from tasks.databases.reverse import PrepareReturn, ReverseStream
 from tasks.databases.schema import CreateSchema
+from tasks.databases.triggers import CreateTriggers, MoveEvents
 
 __all__ = [
     "CompareDatabase",
+    "CompareDirty",
+    "CompareFollowed",
     "CopyAccounts",
     "CopyData",
     "CreateObjects",
     "CreateSchema",
+    "CreateTriggers",
+    "DrainChanges",
+    "FollowSource",
     "FreezeSource",
+    "GetReady",
     "Move",
+    "MoveEvents",
+    "PrepareReturn",
     "ReadDatabase",
     "RefreshData",
+    "ReverseStream",
 ]

@@ -24,6 +24,7 @@ MIGRATOR = "migrator"
 _SETTINGS = (
     "--no-defaults", "--skip-name-resolve", "--bind-address=127.0.0.1", "--performance-schema=OFF",
     "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M", "--debug-no-sync",
+    "--log-bin=log", "--binlog-format=ROW", "--sync-binlog=0", "--log-slave-updates",
     "--max-allowed-packet=16M", "--character-set-server=utf8mb4", "--sql-mode=STRICT_TRANS_TABLES",
 )  # fmt: skip
 
@@ -31,7 +32,7 @@ _SETTINGS = (
 class LocalServer:
     """One mariadbd: what tests do to it goes by its root account, never by our own code."""
 
-    def __init__(self, folder: Path, template: Path) -> None:
+    def __init__(self, folder: Path, template: Path, *more: str) -> None:
         self.data, self.socket = folder / "data", folder / "socket"
         folder.mkdir()
         shutil.copytree(template, self.data)
@@ -41,23 +42,40 @@ class LocalServer:
         account = _account()
         if account:
             subprocess.run(["chown", "-R", account, folder], check=True)
-        self.process = subprocess.Popen(
-            [
-                _mariadbd(), *_SETTINGS, f"--datadir={self.data}", f"--socket={self.socket}",
-                f"--port={self.port}", f"--log-error={folder / 'log'}",
-            ],
-            user=account,
-            group=account,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=_die_with_parent,
-        )  # fmt: skip
+        self._folder, self._more = folder, more
+        self._start()
         atexit.register(self.stop)
-        self._wait()
         os.environ["QIANYUN_TEST_MYSQL_PASSWORD"] = PASSWORD
         self.run(f"CREATE USER {MIGRATOR}@'%' IDENTIFIED BY '{PASSWORD}'")
         self.run(f"GRANT ALL ON *.* TO {MIGRATOR}@'%' WITH GRANT OPTION")
         # The freeze would rightly refuse the open session of an account that bypasses it.
         self.run("REVOKE READ_ONLY ADMIN ON *.* FROM root@localhost")
+
+    def _start(self) -> None:
+        self.process = subprocess.Popen(
+            [
+                _mariadbd(), *_SETTINGS, *self._more, f"--datadir={self.data}", f"--socket={self.socket}",
+                f"--port={self.port}", f"--log-error={self._folder / 'log'}",
+                # A server that starts deletes the temporary tables of others in the same folder.
+                f"--tmpdir={self._folder}",
+            ],
+            user=_account(),
+            group=_account(),
+            stderr=subprocess.DEVNULL,
+            preexec_fn=_die_with_parent,
+        )  # fmt: skip
+        self._wait()
+
+    def restart(self, by: signal.Signals = signal.SIGTERM) -> None:
+        self.process.send_signal(by)
+        self.process.wait(30)
+        self.__dict__.pop("_root", None)
+        self._start()
+        # Root's session keeps the privilege with which it began, as before the restart.
+        allow = "READ_ONLY ADMIN ON *.* {} root@localhost"
+        self.run(f"GRANT {allow.format('TO')}", user=MIGRATOR, password=PASSWORD)
+        self.__dict__.pop("_root", None)
+        self.run(f"REVOKE {allow.format('FROM')}")
 
     def connect(self, **more: Any) -> "pymysql.connections.Connection[Any]":
         settings: dict[str, Any] = {"user": "root", "unix_socket": str(self.socket), "charset": "utf8mb4"}
@@ -110,16 +128,23 @@ def servers() -> tuple[LocalServer, LocalServer]:
     folder = Path(tempfile.mkdtemp(prefix="qianyun-mariadb-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     folder.chmod(0o755)
+    template = template_in(folder)
+    return LocalServer(folder / "source", template), LocalServer(folder / "target", template)
+
+
+def template_in(folder: Path) -> Path:
+    """A data folder as a new server has it."""
     template = folder / "template"
     subprocess.run(
         [
             "mariadb-install-db", "--no-defaults", f"--datadir={template}", "--skip-test-db",
+            f"--tmpdir={folder}",
             "--auth-root-authentication-method=normal", "--innodb-log-file-size=32M",
         ],
         check=True,
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    return LocalServer(folder / "source", template), LocalServer(folder / "target", template)
+    return template
 
 
 def _mariadbd() -> str:

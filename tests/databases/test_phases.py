@@ -41,13 +41,13 @@ def test_the_steps_of_a_database(inventory: Inventory) -> None:
     assert {step.item for step in steps} == {"shop-db"}
 
 
-def test_dms_is_refused_by_name(inventory: Inventory) -> None:
+def test_dms_without_a_replication_instance_is_refused_by_name(inventory: Inventory) -> None:
     items = tuple(
         i.model_copy(update={"method": "dms"}) if i.kind == "database" else i
         for i in inventory.migration_list
     )
     for phase in (databases, freeze_and_refresh):
-        with pytest.raises(Refused, match="'shop-db': method dms is not yet carried out"):
+        with pytest.raises(Refused, match="'shop-db': method dms, but 'shop-db-target' says nothing"):
             phase(inventory.model_copy(update={"migration_list": items}))
 
 

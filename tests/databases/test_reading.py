@@ -172,7 +172,7 @@ def test_definers_come_off_and_go_on() -> None:
     view = "CREATE ALGORITHM=UNDEFINED DEFINER=`o``x`@`%` SQL SECURITY DEFINER VIEW `v` AS select 1"
     bare, definer = without_definer(view)
     assert (definer, "DEFINER=" in bare.replace("SECURITY DEFINER", "")) == ("o`x@%", False)
-    assert with_definer(bare, "me@%").startswith("CREATE ALGORITHM=UNDEFINED DEFINER='me'@'%' SQL SECURITY")
+    assert with_definer(bare, "me@%").startswith("CREATE ALGORITHM=UNDEFINED DEFINER=`me`@`%` SQL SECURITY")
 
 
 def test_events_are_disabled() -> None:

@@ -57,7 +57,8 @@ def verified(step: Step[Any]) -> Status:
 
 def applied(step: Step[Any]) -> list[str]:
     """Apply as the runner does; gives the journal."""
-    plan, journal, reader = planned(step), [], Reader()
+    plan, reader = planned(step), Reader()
+    journal: list[str] = []
     writer = Writer(reader, journal.append)
     try:
         step.apply(plan, writer)
@@ -160,8 +161,7 @@ def test_hashes_stay_out_of_plans_and_journals(made: Made) -> None:
 REFUSALS = [
     ("target", f"CREATE TABLE {SCHEMA}.log (line VARCHAR(51))", schema_of, "line"),
     ("target", "SET GLOBAL read_only = 1", schema_of, "read-only"),
-    ("source", f"CREATE SEQUENCE {SCHEMA}.numbers", schema_of, "sequence numbers"),
-    ("source", f"CREATE TABLE {SCHEMA}.v (id INT) WITH SYSTEM VERSIONING", schema_of, "system versioned v"),
+    ("source", f"CREATE TABLE {SCHEMA}.v (id INT) WITH SYSTEM VERSIONING", schema_of, "table v: system-"),
     ("source", f"DROP DATABASE {SCHEMA}", schema_of, "no such schema"),
     ("target", f"INSERT INTO {SCHEMA}.log VALUES ('theirs', 1)", data_of, "rows that are not our copy"),
     (
@@ -255,7 +255,7 @@ def test_a_copy_resumed_redoes_the_range_in_flight_alone(made: Made) -> None:
 
 LARGE = [
     (
-        f"CREATE TABLE {SCHEMA}.large (id INT PRIMARY KEY, b LONGBLOB) ENGINE=InnoDB",
+        f"CREATE TABLE {SCHEMA}.large (id INT DEFAULT 1 PRIMARY KEY, b LONGBLOB) ENGINE=InnoDB",
         "REPEAT(x'00FF27', 4000000)",
     ),
     (f"CREATE TABLE {SCHEMA}.large (b LONGBLOB, id INT)", "REPEAT('\\\\', 5000000)"),
@@ -280,8 +280,12 @@ def test_a_row_beyond_the_packet_limit_is_refused_with_words(made: Made) -> None
         f'INSERT INTO {SCHEMA}.large VALUES (1, REPEAT("\'", 9000000))',
     )
     done(schema_of(move))
-    with pytest.raises(ApplyFailed, match="max_allowed_packet is 16777216") as caught:
-        applied(data_of(move))
+    world.target.run("SET GLOBAL local_infile = 0")  # LOAD DATA would take it
+    try:
+        with pytest.raises(ApplyFailed, match="max_allowed_packet is 16777216") as caught:
+            applied(data_of(move))
+    finally:
+        world.target.run("SET GLOBAL local_infile = 1")
     assert caught.value.next_command.startswith("SET GLOBAL max_allowed_packet")
     world.source.run(f"DELETE FROM {SCHEMA}.large")
     done(data_of(move))

@@ -1,10 +1,13 @@
 """Two real MariaDB servers as the world of the database steps, with a schema that is small and nasty."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from core.access import Reader, Writer
 from core.step import Step
+from tasks.databases.comparison import Pace
 from tasks.databases.steps import (
     CompareDatabase,
     CopyAccounts,
@@ -22,6 +25,7 @@ from tests.databases.servers import MIGRATOR, PASSWORD, LocalServer, servers
 SCHEMA = "shop"
 ACCOUNT = "shop_app@%"
 CUSTOMERS = "客户 \"a`b'c"
+_POSITION = re.compile(r"log\.\d{6}:\d+(@\d+)?")
 
 STATEMENTS = (
     f"CREATE DATABASE {SCHEMA} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",
@@ -64,6 +68,26 @@ MOVED_ON = (
 )
 
 
+PACKAGES = (
+    "SET SESSION sql_mode = 'ORACLE'",
+    f"CREATE PACKAGE {SCHEMA}.tools AS FUNCTION one RETURN INT; END",
+    f"CREATE PACKAGE BODY {SCHEMA}.tools AS FUNCTION one RETURN INT AS BEGIN RETURN 1; END; END",
+    "SET SESSION sql_mode = DEFAULT",
+)
+ROLE = "shop_role@"
+ROLES = (
+    "CREATE ROLE shop_role",
+    f"GRANT SELECT (n), UPDATE (line, n) ON {SCHEMA}.log TO shop_role",
+    "GRANT shop_role TO shop_app@'%' WITH ADMIN OPTION",
+    "SET DEFAULT ROLE shop_role FOR shop_app@'%'",
+)
+SEQUENCES = (
+    f"CREATE SEQUENCE {SCHEMA}.numbers START WITH 5",
+    f"DO NEXTVAL({SCHEMA}.numbers)",
+    f"CREATE TABLE {SCHEMA}.numbered (id BIGINT DEFAULT NEXTVAL({SCHEMA}.numbers) PRIMARY KEY)",
+)
+
+
 class MysqlWorld:
     """Source and target; `damage` is what disturb runs on one of them."""
 
@@ -74,7 +98,7 @@ class MysqlWorld:
     def reset(self) -> None:
         for server in (self.source, self.target):
             server.run("SET GLOBAL read_only = 0", *(f"DROP DATABASE `{s}`" for s in server.schemas()))
-            server.run("DROP USER IF EXISTS shop_app@'%'")
+            server.run("DROP USER IF EXISTS shop_app@'%'", "DROP ROLE IF EXISTS shop_role")
 
     def snapshot(self) -> object:
         return [_everything(self.source), _everything(self.target)]
@@ -91,6 +115,11 @@ class MysqlWorld:
             server.run(f"ALTER USER {MIGRATOR}@'%' IDENTIFIED BY '{PASSWORD}'", "SET GLOBAL read_only = 0")
 
 
+def _normal(value: object) -> object:
+    """Places in a server's change log differ from run to run."""
+    return "a position" if isinstance(value, str) and _POSITION.fullmatch(value) else value
+
+
 def _everything(server: LocalServer) -> object:
     """Definitions, rows, accounts and the read-only setting, by plain means."""
     found: dict[str, Any] = {}
@@ -101,7 +130,9 @@ def _everything(server: LocalServer) -> object:
             quoted = table.replace("`", "``")
             found[f"{schema}.{table}"] = rows(f"SHOW CREATE TABLE `{quoted}`")
             if kind == "BASE TABLE":
-                found[f"{schema}.{table}:rows"] = sorted(rows(f"SELECT * FROM `{quoted}`"), key=repr)
+                found[f"{schema}.{table}:rows"] = sorted(
+                    (tuple(map(_normal, row)) for row in rows(f"SELECT * FROM `{quoted}`")), key=repr
+                )
         for what in ("ROUTINES", "TRIGGERS", "EVENTS"):
             column, name = f"{what[:-1]}_SCHEMA", f"{what[:-1]}_NAME"
             body = {"TRIGGERS": "ACTION_STATEMENT", "EVENTS": "STATUS"}.get(what, "ROUTINE_DEFINITION")
@@ -110,7 +141,8 @@ def _everything(server: LocalServer) -> object:
                 f" WHERE {column} = '{schema}' ORDER BY 1"
             )
     for user, host in rows("SELECT User, Host FROM mysql.user WHERE User NOT IN ('', 'root', 'mariadb.sys')"):
-        found[f"{user}@{host}"] = sorted(rows(f"SHOW GRANTS FOR '{user}'@'{host}'"))
+        whom = f"'{user}'@'{host}'" if host else f"'{user}'"
+        found[whom] = sorted(rows(f"SHOW GRANTS FOR {whom}"))
     found["read_only"] = rows("SELECT @@global.read_only")
     return found
 
@@ -150,7 +182,9 @@ def schema_of(move: Move) -> CreateSchema:
 
 
 def data_of(move: Move) -> CopyData:
-    return CopyData(key="databases/shop/data", item="shop", move=move, rows_per_range=10)
+    return CopyData(
+        key="databases/shop/data", item="shop", move=move, rows_per_range=10, late_indexes_bytes=0
+    )
 
 
 def objects_of(move: Move) -> CreateObjects:
@@ -162,7 +196,7 @@ def accounts_of(move: Move) -> CopyAccounts:
 
 
 def _schema() -> tuple[Step[Any], World]:
-    world, move = fresh(*STATEMENTS)
+    world, move = fresh(*STATEMENTS, *SEQUENCES)
     world.damage = lambda: world.target.run(f"ALTER TABLE {SCHEMA}.orders MODIFY price DECIMAL(12,3)")
     return schema_of(move), world
 
@@ -175,14 +209,15 @@ def _data() -> tuple[Step[Any], World]:
 
 
 def _objects() -> tuple[Step[Any], World]:
-    world, move = fresh(*STATEMENTS, *OBJECTS)
+    world, move = fresh(*STATEMENTS, *OBJECTS, *PACKAGES)
     done(schema_of(move), data_of(move))
     world.damage = lambda: world.target.run(f"CREATE OR REPLACE VIEW {SCHEMA}.a_some AS SELECT 1")
     return objects_of(move), world
 
 
 def _accounts() -> tuple[Step[Any], World]:
-    world, move = fresh(*STATEMENTS, *OBJECTS, *ACCOUNTS)
+    world, move = fresh(*STATEMENTS, *OBJECTS, *ACCOUNTS, *ROLES)
+    move = replace(move, accounts=(ACCOUNT, ROLE))
     done(schema_of(move), objects_of(move))
     world.damage = lambda: world.target.run(f"REVOKE UPDATE ON {SCHEMA}.* FROM shop_app@'%'")
     return accounts_of(move), world
@@ -192,7 +227,8 @@ def _compared() -> tuple[Step[Any], World]:
     world, move = fresh(*STATEMENTS, *OBJECTS, *ACCOUNTS)
     done(schema_of(move), data_of(move), objects_of(move), accounts_of(move))
     world.damage = lambda: world.target.run(f"UPDATE {SCHEMA}.`audit` SET what = 'x'", *_ONE_BYTE)
-    return CompareDatabase(key="databases/shop/comparison", item="shop", move=move), world
+    quick = Pace(wait_s=0.01)
+    return CompareDatabase(key="databases/shop/comparison", item="shop", move=move, pace=quick), world
 
 
 _ONE_BYTE = (f"UPDATE {SCHEMA}.orders SET placed = placed + INTERVAL 1 MICROSECOND WHERE id = 3",)
@@ -214,7 +250,7 @@ def _refreshed() -> tuple[Step[Any], World]:
 
 def _read() -> tuple[Step[Any], World]:
     world, move = fresh(*STATEMENTS, *OBJECTS)
-    world.damage = lambda: world.source.run(f"CREATE SEQUENCE {SCHEMA}.numbers")
+    world.damage = lambda: world.source.run(f"CREATE TABLE {SCHEMA}.v (id INT) WITH SYSTEM VERSIONING")
     step = ReadDatabase(key="discovery/database/shop", item="shop", server=move.source, schema=SCHEMA)
     return step, world
 

@@ -1,24 +1,69 @@
 """Definitions as texts: without what is volatile or belongs to one server, so that equal means equal."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from tasks.databases.mysql.quoting import account, name, unquote
+from tasks.databases.mysql.quoting import name, split_account, unquote
 from tasks.databases.port import StoredObject
 
 _NAME = r"`(?:[^`]|``)*`"
 # SHOW CREATE TABLE puts the table's own options on the one line that starts with a bracket.
 _AUTO_INCREMENT = re.compile(r"(?m)^(\) ENGINE=\w+) AUTO_INCREMENT=\d+")
-_DEFINER = re.compile(rf"\A(CREATE (?:ALGORITHM=\w+ )?)DEFINER=({_NAME})(?:@({_NAME}))? ")
+# Between double quotes where it was written under ANSI_QUOTES.
+_WHO = rf"(?:{_NAME}|\"(?:[^\"]|\"\")*\")"
+_DEFINER = re.compile(rf"\A(CREATE (?:ALGORITHM=\w+ )?)DEFINER=({_WHO})(?:@({_WHO}))? ")
 _HEAD = re.compile(r"\ACREATE (?:ALGORITHM=\w+ )?")
 _EVENT_STATE = re.compile(
     r"(ON COMPLETION (?:NOT )?PRESERVE) (?:ENABLE|DISABLE ON (?:SLAVE|REPLICA)|DISABLE)\b"
 )
 
 
-def normalised_table(definition: str) -> str:
-    return _AUTO_INCREMENT.sub(r"\1", definition)
+_NAME_OR_LITERAL = re.compile(rb"(?s)`(?:[^`]|``)*`|'((?:[^'\\]|\\.|'')*)'")
+_ESCAPED = re.compile(rb"(?s)\\(.)|''")
+_SPECIAL = {b"0": b"\0", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a", b"b": b"\b"}
+
+
+def readable(definition: bytes) -> str:
+    """A definition as text; literals that are no text, such as the default of a BINARY column, as x'...'.
+
+    What is no text elsewhere is kept as surrogates, see is_text.
+    """
+    try:
+        return definition.decode()
+    except UnicodeDecodeError:
+        return _NAME_OR_LITERAL.sub(_as_hex, definition).decode("utf-8", "surrogateescape")
+
+
+def is_text(definition: str) -> bool:
+    """Whether a definition can be written as it is."""
+    return not any("\ud800" <= character <= "\udfff" for character in definition)
+
+
+def _as_hex(found: re.Match[bytes]) -> bytes:
+    content = found[1]
+    if content is None:
+        return found[0]
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        plain = _ESCAPED.sub(lambda e: _SPECIAL.get(e[1], e[1]) if e[1] else b"'", content)
+        return b"x'" + plain.hex().encode() + b"'"
+    return found[0]
+
+
+def with_reference_systems(definition: str, systems: Mapping[str, int]) -> str:
+    """With the REF_SYSTEM_ID of columns, which MariaDB's own SHOW CREATE TABLE forgets."""
+    for column, number in systems.items():
+        head = re.compile(rf"(?m)^(  {re.escape(name(column))} \w+)")
+        definition = head.sub(rf"\1 REF_SYSTEM_ID={number}", definition, count=1)
+    return definition
+
+
+def normalised_table(definition: str, schema: str = "") -> str:
+    """Without the next number, and without the schema's own name before a sequence of its own."""
+    own = re.compile(rf"\b(nextval|lastval)\({re.escape(name(schema))}\.", re.IGNORECASE)
+    return own.sub(r"\1(", _AUTO_INCREMENT.sub(r"\1", definition))
 
 
 def without_definer(definition: str) -> tuple[str, str]:
@@ -33,7 +78,10 @@ def without_definer(definition: str) -> tuple[str, str]:
 def with_definer(definition: str, definer: str) -> str:
     if not definer:
         return definition
-    return _HEAD.sub(lambda head: f"{head[0]}DEFINER={account(definer)} ", definition, count=1)
+    user, host = split_account(definer)
+    # Between backticks: a backslash would mean something else under NO_BACKSLASH_ESCAPES.
+    whom = f"{name(user)}@{name(host)}" if host else name(user)
+    return _HEAD.sub(lambda head: f"{head[0]}DEFINER={whom} ", definition, count=1)
 
 
 def disabled_event(definition: str) -> str:

@@ -24,12 +24,12 @@ class MysqlServer(Endpoint[ReadPort, WritePort]):
     def open_reader(self) -> MysqlReader:
         session = ReadSession(self._connect(), self.address)
         session.begin()
-        return MysqlReader(session)
+        return MysqlReader(session, self.open_reader)
 
     def open_writer(self, journal: Journal) -> MysqlWriter:
         session = WriteSession(self._connect(), self.address, journal)
         session.begin()
-        return MysqlWriter(session)
+        return MysqlWriter(session, lambda: self.open_writer(journal))
 
     def _connect(self) -> Connection:
         return connect(self.address, self.host, self.port, self.user, self.password.resolve().reveal())

@@ -12,8 +12,9 @@ from core.secret import redact
 _WRONG_PASSWORD = {1045, 1698, 1524}
 _NO_PRIVILEGE = {1044, 1142, 1143, 1227, 1370, 1410, 1449}
 _GONE = {2002, 2003, 2005, 2006, 2013, 2055, 1040, 1053, 1077, 1129, 1152, 1158, 1159, 1160, 1161}
-_BUSY = {1205, 1213, 1412}
+_BUSY = {1205, 1213, 1412, 4060}  # 4060: MariaDB rolled back for a deadlock it had not told us of
 _READ_ONLY = {1290, 1792, 1836}
+_UNTRUSTED = {1418, 1419}
 _DISK_FULL = {1021, 1114}
 _TOO_BIG = {1153, 1301}
 _FULL_DISK_ERRNO = "28"
@@ -78,6 +79,12 @@ def _failed_write(said: str, number: int, text: str) -> ApplyFailed:
             why="A row is larger than the server takes in one piece.",
             next_command="SET GLOBAL max_allowed_packet = 1073741824;",
         )
-    if number in _NO_PRIVILEGE or number == 1419:
+    if number in _UNTRUSTED:
+        return ApplyFailed(
+            said,
+            why="The server writes a binary log and trusts no function or trigger that may change rows.",
+            next_command="SET GLOBAL log_bin_trust_function_creators = 1;  # on the target",
+        )
+    if number in _NO_PRIVILEGE:
         return ApplyFailed(said, why="A privilege is missing.", next_command="SHOW GRANTS FOR CURRENT_USER;")
     return ApplyFailed(said, transient=number in _GONE | _BUSY or number == 0)

@@ -14,6 +14,7 @@ from tasks.databases.port import Account, Grant, Purpose
 
 _NEEDED: Mapping[Purpose, tuple[str, ...]] = {
     "copy-from": ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT"),
+    "return-to": ("SELECT", "INSERT", "UPDATE", "DELETE", "TRIGGER", "EVENT"),
     "copy-to": (
         "SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "TRIGGER",
         "CREATE VIEW", "SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE", "EVENT",
@@ -28,10 +29,17 @@ _NEEDED_GLOBALLY: Mapping[Purpose, tuple[str, ...]] = {
 _TRANSACTIONS_CACHED_S = 0.12
 _ACCOUNTS = "mysql"
 """The schema in which servers keep their accounts."""
+_MAY_NAME_DEFINERS = {"SET USER", "SET_USER_ID", "SET_ANY_DEFINER"}
 _MAY_FREEZE = {"SUPER", "READ_ONLY ADMIN", "READ ONLY ADMIN", "SYSTEM_VARIABLES_ADMIN"}
 _BYPASS_MARIADB, _BYPASS_MYSQL = {"READ_ONLY ADMIN", "READ ONLY ADMIN"}, {"SUPER", "CONNECTION_ADMIN"}
 
+_BY_DEFAULT = "USED BY DEFAULT"  # sorts behind MEMBER, which it needs
 _QUOTED = r"(?:`(?:[^`]|``)*`|\*)"
+_WHO = r"`(?:[^`]|``)*`(?:@`(?:[^`]|``)*`)?"
+_ROLE = re.compile(rf"\AGRANT (?P<role>{_WHO}) TO .*?(?P<option> WITH ADMIN OPTION)?\Z")
+_DEFAULT_ROLE = re.compile(rf"\ASET DEFAULT ROLE (?P<role>{_WHO}) FOR ")
+_PART = re.compile(r"((?:[A-Z_]+ )*[A-Z_]+)(?: \(((?:`(?:[^`]|``)*`|[^()`])*)\))?")
+_COLUMN = re.compile(r"`(?:[^`]|``)*`|[^,\s`]+")
 _GRANT = re.compile(
     rf"\AGRANT (?P<what>.+?) ON (?P<kind>PROCEDURE |FUNCTION |PACKAGE BODY |PACKAGE )?"
     rf"(?P<schema>{_QUOTED})\.(?P<object>{_QUOTED}) TO .*?(?P<option> WITH GRANT OPTION)?\Z"
@@ -48,8 +56,13 @@ def missing(session: ReadSession, schema: str, purpose: Purpose) -> tuple[str, .
     if lacking := [p for p in _NEEDED.get(purpose, ()) if not {p, "ALL PRIVILEGES"} & here]:
         statements.append(f"GRANT {', '.join(lacking)} ON {pattern(schema)}.* TO {account_sql(ours)};")
     lacking = [p for p in _NEEDED_GLOBALLY.get(purpose, ()) if not {p, "ALL PRIVILEGES"} & everywhere]
+    if purpose == "follow-from":
+        lacking += _to_follow(session, everywhere)
     if purpose == "freeze" and not (_MAY_FREEZE | {"ALL PRIVILEGES"}) & everywhere:
         lacking.append("READ_ONLY ADMIN" if session.is_mariadb else "SYSTEM_VARIABLES_ADMIN")
+    may_name = (_MAY_NAME_DEFINERS | {"ALL PRIVILEGES"}) & everywhere
+    if purpose == "return-to" and not may_name and _foreign_definers(session, schema, ours):
+        lacking.append("SET USER" if session.is_mariadb else "SET_USER_ID")
     if purpose in ("accounts-from", "accounts-to") and not {"SELECT", "ALL PRIVILEGES"} & (
         everywhere | _on_schema(found, _ACCOUNTS)
     ):
@@ -57,6 +70,30 @@ def missing(session: ReadSession, schema: str, purpose: Purpose) -> tuple[str, .
     if lacking:
         statements.append(f"GRANT {', '.join(lacking)} ON *.* TO {account_sql(ours)};")
     return tuple(statements)
+
+
+def _to_follow(session: ReadSession, held: set[str]) -> list[str]:
+    # MariaDB shows REPLICATION SLAVE under its other name; BINLOG MONITOR was REPLICATION CLIENT before 10.5.
+    monitor = ("BINLOG MONITOR", "REPLICATION CLIENT") if session.is_mariadb else ("REPLICATION CLIENT",)
+    wanted = (("REPLICATION SLAVE", "REPLICATION REPLICA"), monitor)
+    return [either[0] for either in wanted if not {*either, "ALL PRIVILEGES"} & held]
+
+
+def holds(session: ReadSession, privilege: str) -> bool:
+    """Whether we have a privilege for the whole server."""
+    found = [match for line in _own_grants(session) if (match := _GRANT.match(line))]
+    return bool({privilege, "ALL PRIVILEGES"} & _privileges(m for m in found if m["schema"] == "*"))
+
+
+def _foreign_definers(session: ReadSession, schema: str, ours: str) -> bool:
+    """Whether triggers or events would be made again in the name of another account."""
+    return any(
+        session.query(
+            f"SELECT 1 FROM information_schema.{kind}S"
+            f" WHERE {kind}_SCHEMA = {text(schema)} AND DEFINER <> {text(ours)} LIMIT 1"
+        )
+        for kind in ("TRIGGER", "EVENT")
+    )
 
 
 def _own_grants(session: ReadSession) -> list[str]:
@@ -75,8 +112,13 @@ def _privileges(grants: Iterable[re.Match[str]]) -> set[str]:
 
 
 def _listed(what: str) -> tuple[str, ...]:
-    """Single privileges; the commas inside a list of columns do not part them."""
-    return tuple(sorted(part.strip() for part in re.split(r",(?![^(]*\))", what)))
+    """Single privileges, each with its columns in one order: servers keep them in a hash."""
+    return tuple(
+        sorted(
+            f"{privilege} ({', '.join(sorted(_COLUMN.findall(columns)))})" if columns else privilege
+            for privilege, columns in _PART.findall(what)
+        )
+    )
 
 
 def _covers(quoted: str, schema: str) -> bool:
@@ -102,7 +144,9 @@ def account(session: ReadSession, schema: str, label: str) -> Account | None:
     grants, left = [], []
     for (line,) in session.query(f"SHOW GRANTS FOR {account_sql(label)}"):
         match = _GRANT.match(line)
-        if match and unquote(match["schema"]).replace("\\_", "_").replace("\\%", "%") == schema:
+        if given := _role_of(line):
+            grants.append(given)
+        elif match and unquote(match["schema"]).replace("\\_", "_").replace("\\%", "%") == schema:
             on = (match["kind"] or "") + match["object"]
             grants.append(Grant(_listed(match["what"]), on, match["option"] is not None))
         elif not match or match["what"] != "USAGE" or match["schema"] != "*":
@@ -112,12 +156,28 @@ def account(session: ReadSession, schema: str, label: str) -> Account | None:
     )
 
 
+def _role_of(line: str) -> Grant | None:
+    if found := _ROLE.match(line):
+        return Grant(("MEMBER",), f"ROLE {found['role']}", found["option"] is not None, _label(found["role"]))
+    if found := _DEFAULT_ROLE.match(line):
+        return Grant((_BY_DEFAULT,), f"ROLE {found['role']}, from the start", role=_label(found["role"]))
+    return None
+
+
+def _label(quoted: str) -> str:
+    """name@host of an account between backticks; a role of MariaDB has no host: name@."""
+    user, host = re.findall(r"`(?:[^`]|``)*`", f"{quoted}@``" if "`@`" not in quoted else quoted)
+    return f"{unquote(user)}@{unquote(host)}"
+
+
 def authentication(session: ReadSession, label: str) -> Secret:
     """What follows the name in CREATE USER; it holds the password hash."""
     return Secret(_created_with(session, label))
 
 
 def _created_with(session: ReadSession, label: str) -> str:
+    if label.endswith("@"):
+        return ""  # a role proves nothing
     line = str(session.one(f"SHOW CREATE USER {account_sql(label)}")[0])
     head = re.match(rf"\ACREATE USER {_ACCOUNT}@{_ACCOUNT}", line)
     if head is None:
@@ -189,5 +249,45 @@ def grant_target(schema: str, on: str) -> str:
     """What stands after ON in a GRANT: "*" or one thing within the schema."""
     if on == "*":
         return f"{pattern(schema)}.*"
-    kind, space, thing = on.rpartition(" ") if on.startswith(("PROCEDURE ", "FUNCTION ")) else ("", "", on)
-    return f"{kind}{space}{name(schema)}.{thing}"
+    kind, thing = re.fullmatch(r"(?s)((?:PROCEDURE|FUNCTION|PACKAGE BODY|PACKAGE) |)(.*)", on).groups()  # type: ignore[union-attr]
+    return f"{kind}{name(schema)}.{thing}"
+
+
+def granting(schema: str, label: str, grant: Grant) -> str:
+    """The statement that gives a right or a role."""
+    if grant.role:
+        role = account_sql(grant.role)
+        if _BY_DEFAULT in grant.privileges:
+            return f"SET DEFAULT ROLE {role} FOR {account_sql(label)}"
+        return f"GRANT {role} TO {account_sql(label)}{' WITH ADMIN OPTION' if grant.grantable else ''}"
+    option = " WITH GRANT OPTION" if grant.grantable else ""
+    what, target = ", ".join(grant.privileges), grant_target(schema, grant.on)
+    return f"GRANT {what} ON {target} TO {account_sql(label)}{option}"
+
+
+def revoking(schema: str, label: str, grant: Grant) -> str:
+    """The statement that takes it back."""
+    if grant.role:
+        role = account_sql(grant.role)
+        if _BY_DEFAULT in grant.privileges:
+            return f"SET DEFAULT ROLE NONE FOR {account_sql(label)}"
+        return f"REVOKE {role} FROM {account_sql(label)}"
+    what = ", ".join((*grant.privileges, *(["GRANT OPTION"] if grant.grantable else [])))
+    return f"REVOKE {what} ON {grant_target(schema, grant.on)} FROM {account_sql(label)}"
+
+
+def open_for(session: ReadSession, seconds: int) -> tuple[str, ...]:
+    """Transactions that have been open for so long, reading ones too; ours aside."""
+    time.sleep(_TRANSACTIONS_CACHED_S)
+    # InnoDB gives its times in the server's own zone, whatever the session's.
+    now = "CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', 'SYSTEM')"
+    return tuple(
+        f"session {number} of {user or '?'}@{host or '?'}, open for {age} s"
+        for number, user, host, age in session.query(
+            f"SELECT t.trx_mysql_thread_id, p.USER, p.HOST, TIMESTAMPDIFF(SECOND, t.trx_started, {now})"
+            " FROM information_schema.INNODB_TRX t"
+            " LEFT JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id"
+            f" WHERE t.trx_started < {now} - INTERVAL {int(seconds)} SECOND"
+            " AND t.trx_mysql_thread_id <> CONNECTION_ID() ORDER BY t.trx_started"
+        )
+    )

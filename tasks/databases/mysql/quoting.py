@@ -24,8 +24,14 @@ def text(value: str) -> str:
 
 def account(label: str) -> str:
     """'name'@'host' from name@host; a host never holds an @, a name may."""
+    user, host = split_account(label)
+    return f"{text(user)}@{text(host)}" if host else text(user)
+
+
+def split_account(label: str) -> tuple[str, str]:
+    """User and host of name@host; a role (name@) has no host."""
     user, _, host = label.rpartition("@") if "@" in label else (label, "@", "%")
-    return f"{text(user)}@{text(host)}"
+    return user, host
 
 
 def pattern(schema: str) -> str:
@@ -34,8 +40,8 @@ def pattern(schema: str) -> str:
 
 
 def unquote(quoted: str) -> str:
-    """The identifier inside backticks."""
-    return quoted[1:-1].replace("``", "`")
+    """The identifier inside backticks or double quotes."""
+    return quoted[1:-1].replace(quoted[0] * 2, quoted[0])
 
 
 def marks_schema(schema: str) -> str:

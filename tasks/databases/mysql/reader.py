@@ -1,41 +1,54 @@
 """MysqlReader: the read port of MariaDB and MySQL."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Literal, cast
 
-from core.errors import Unreadable
 from core.secret import Secret
-from tasks.databases.mysql import catalog, privileges
-from tasks.databases.mysql.columns import (
-    bound_expressions,
-    carried,
-    is_long,
-    long_literal,
-    row_expressions,
-    row_hash,
-    where,
+from tasks.databases.mysql import (
+    binlog,
+    catalog,
+    changes,
+    digests,
+    followable,
+    indexes,
+    inserts,
+    keys,
+    load,
+    privileges,
+    snapshot,
+    stored,
+    translate,
+    unmovable,
 )
-from tasks.databases.mysql.quoting import marks_schema, name, names, text
+from tasks.databases.mysql.quoting import marks_schema, names, text
 from tasks.databases.mysql.session import ReadSession
 from tasks.databases.port import (
+    WHOLE,
     Account,
+    Changes,
     ContentDigest,
     KeyRange,
     Mark,
     Marks,
     Purpose,
+    ReadPort,
     RowBatch,
+    RowDigest,
+    RowForm,
     SchemaOptions,
+    SequenceState,
     Server,
     StoredObject,
     Table,
     WriteState,
 )
 
-BATCH_BYTES = 1 << 20
 MARKS_TABLE = "tables"
+POSITION_TABLE = "position"
 REFRESHED = ""
-"""The name, borne by no table, of the mark that says: refreshed under the freeze."""
+"""The name, borne by no table, of the mark that says how far the whole schema is (a stage, or refreshed)."""
+_REFRESHED = "refreshed"
 
 _SETTINGS = (
     "version", "version_comment", "sql_mode", "character_set_server", "collation_server", "time_zone",
@@ -46,11 +59,15 @@ _SETTINGS = (
 
 
 class MysqlReader:
-    def __init__(self, session: ReadSession) -> None:
+    def __init__(self, session: ReadSession, another: "Callable[[], MysqlReader]") -> None:
         self._session = session
+        self._another = another
 
     def close(self) -> None:
         self._session.close()
+
+    def another(self) -> "MysqlReader":
+        return self._another()
 
     def server(self) -> Server:
         listed = ", ".join(text(s) for s in _SETTINGS)
@@ -65,8 +82,8 @@ class MysqlReader:
 
     def missing_privileges(self, schema: str, purpose: Purpose) -> tuple[str, ...]:
         found = privileges.missing(self._session, schema, purpose)
-        if purpose == "copy-to":
-            found += privileges.missing(self._session, marks_schema(schema), purpose)
+        if purpose in ("copy-to", "return-to"):
+            found += privileges.missing(self._session, marks_schema(schema), "copy-to")
         return found
 
     def options(self, schema: str) -> SchemaOptions | None:
@@ -87,23 +104,37 @@ class MysqlReader:
         return int(rows[0][0]) if rows and rows[0][0] else None
 
     def objects(self, schema: str) -> tuple[StoredObject, ...]:
-        return catalog.objects(self._session, schema)
+        return stored.objects(self._session, schema)
+
+    def sequences(self, schema: str) -> Mapping[str, SequenceState]:
+        return stored.sequence_states(self._session, schema)
 
     def unmovable(self, schema: str) -> tuple[str, ...]:
-        return catalog.unmovable(self._session, schema)
+        return unmovable.unmovable(self._session, schema)
+
+    def unknown_to(self, schema: str, flavour: str) -> tuple[str, ...]:
+        return tuple(translate.unknown_to(flavour, self.tables(schema), self.objects(schema)))
+
+    def open_for(self, seconds: int) -> tuple[str, ...]:
+        return privileges.open_for(self._session, seconds)
 
     def marks(self, schema: str) -> Marks | None:
         ours = marks_schema(schema)
         if not self._session.query(
             f"SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {text(ours)}"
-            f" AND TABLE_NAME = {text(MARKS_TABLE)}"
+            # The last one made: marks that are half made are made again.
+            f" AND TABLE_NAME = {text(keys.DIRTY)}"
         ):
             return None
         rows = self._session.query(
-            f"SELECT name, state, digest FROM {names(ours, MARKS_TABLE)} ORDER BY name"
+            "SELECT name, state, digest, position, dropped, definition"
+            f" FROM {names(ours, MARKS_TABLE)} ORDER BY name"
         )
-        tables = {table: Mark(state, digest) for table, state, digest in rows if table != REFRESHED}
-        return Marks(tables, refreshed=any(row[0] == REFRESHED for row in rows))
+        tables = {table: _mark(*values) for table, *values in rows if table != REFRESHED}
+        state = next((row[1] for row in rows if row[0] == REFRESHED), "")
+        refreshed = state == _REFRESHED
+        position = self._session.query(f"SELECT position FROM {names(ours, POSITION_TABLE)} WHERE id = 1")
+        return Marks(tables, refreshed, position[0][0] if position else "", stage="" if refreshed else state)
 
     def account_names(self) -> frozenset[str]:
         return privileges.names(self._session)
@@ -115,7 +146,8 @@ class MysqlReader:
         return privileges.authentication(self._session, name)
 
     def is_frozen(self) -> bool:
-        return all(value == "ON" for value in self._write_settings().values())
+        # super_read_only stops only accounts that bypass read_only; write_state names those one by one.
+        return self._write_settings()["read_only"] == "ON"
 
     def _write_settings(self) -> dict[str, str]:
         wanted = "'read_only'" if self._session.is_mariadb else "'read_only', 'super_read_only'"
@@ -137,81 +169,82 @@ class MysqlReader:
         # Left by an exception the session is closed by its owner; a COMMIT would only hide the cause.
         self._session.query("COMMIT")
 
+    def one_reader_because(self) -> str:
+        return snapshot.one_reader_because(self._session)
+
+    @contextmanager
+    def snapshot_with(self, others: Sequence[ReadPort]) -> Iterator[str]:
+        sessions = [self._session, *(cast(MysqlReader, o)._session for o in others)]
+        position = snapshot.begin(sessions, lambda: self._another()._session)
+        yield position
+        for session in sessions:
+            session.query("COMMIT")
+
+    def position(self) -> str:
+        return str(followable.end(self._session) or "")
+
+    def not_followable(self, schema: str) -> tuple[str, ...]:
+        return followable.reasons(self._session, schema)
+
+    def changes(self, schema: str, after: str, upto: str = "") -> Iterator[Changes]:
+        columns = followable.columns(self._session, schema)
+        ignored = followable.without_rows(self._session, schema)
+        start = binlog.parsed(after)
+        session = self._another()._session
+        dump = binlog.Dump(session.connection, session.address, start)
+        follower = changes.Follower(dump, session.address, schema, columns, ignored, start)
+        try:
+            yield from follower.changes(binlog.parsed(upto) if upto else None)
+        finally:
+            dump.close()
+
+    def lag_bytes(self, position: str) -> int:
+        return followable.bytes_beyond(self._session, position)
+
+    def dirty(self, schema: str, most: int) -> tuple[tuple[str, str], ...]:
+        return keys.dirty(self._session, schema, most)
+
+    def key_digests(self, schema: str, table: Table, keys_wanted: Sequence[str]) -> Mapping[str, str]:
+        return keys.digests(self._session, schema, table, keys_wanted)
+
     def is_empty(self, schema: str, table: str) -> bool:
         return not self._session.query(f"SELECT 1 FROM {names(schema, table)} LIMIT 1")
 
-    def ranges(self, schema: str, table: Table, rows: int) -> Iterator[KeyRange]:
-        after: tuple[str, ...] | None = None
-        if table.key:
-            order = ", ".join(name(column.name) for column in table.key)
-            select = f"SELECT {', '.join(bound_expressions(table.key))} FROM {names(schema, table.name)}"
-            while found := self._session.query(
-                f"{select} WHERE {where(table.key, KeyRange(after))}"
-                f" ORDER BY {order} LIMIT 1 OFFSET {rows - 1}"
-            ):
-                upto = tuple(_text(bound) for bound in found[0])
-                yield KeyRange(after, upto)
-                after = upto
-        yield KeyRange(after, None)
+    def ranges(self, schema: str, table: Table, rows: int, within: KeyRange = WHOLE) -> Iterator[KeyRange]:
+        return digests.ranges(self._session, schema, table, rows, within)
 
-    def rows(self, schema: str, table: Table, within: KeyRange) -> Iterator[RowBatch]:
-        long_columns = [column for column in carried(table) if is_long(column)]
-        batch: list[bytes] = []
-        size = 0
-        for opening, *values in self._session.stream(
-            f"SELECT {', '.join(row_expressions(table))} FROM {names(schema, table.name)}"
-            f" WHERE {where(table.key, within)}"
-        ):
-            if opening is None:
-                raise self._too_long(schema, table)
-            pieces = [long_literal(c, v) for c, v in zip(long_columns, values, strict=True)]
-            first = [opening] if opening != b"(" else [opening + pieces.pop(0)]
-            row = b",".join([*first, *pieces]) + b")"
-            if batch and size + len(row) > BATCH_BYTES:
-                yield RowBatch(len(batch), b",".join(batch))
-                batch, size = [], 0
-            batch.append(row)
-            size += len(row)
-        if batch:
-            yield RowBatch(len(batch), b",".join(batch))
+    def rows(
+        self, schema: str, table: Table, within: KeyRange, form: RowForm = "statement"
+    ) -> Iterator[RowBatch]:
+        way = load if form == "stream" else inserts
+        try:
+            yield from way.read_rows(self._session, schema, table, within)
+        except load.TooLong:
+            raise digests.too_long(self._session, schema, table) from None
 
     def digest(self, schema: str, table: Table, within: KeyRange) -> ContentDigest:
-        piece = "SUM(CAST(CONV(HEX(SUBSTR(h, {}, 8)), 16, 10) AS UNSIGNED))"
-        rows, hashed, *sums = self._session.one(
-            f"SELECT COUNT(*), COUNT(h), {', '.join(piece.format(start) for start in (1, 9))}"
-            f" FROM (SELECT UNHEX({row_hash(table)}) AS h FROM {names(schema, table.name)}"
-            f" WHERE {where(table.key, within)}) AS rows_hashed"
-        )
-        if rows != hashed:
-            raise self._too_long(schema, table)
-        return ContentDigest(int(rows), tuple(int(s or 0) for s in sums))
+        return digests.digest(self._session, schema, table, within)
 
-    def row_digests(self, schema: str, table: Table, within: KeyRange) -> Iterator[tuple[str, str]]:
-        key = ", ".join(_for_people(c.name, c.type) for c in table.key) or "''"
-        for *parts, digest in self._session.stream(
-            f"SELECT {key}, {row_hash(table)} FROM {names(schema, table.name)}"
-            f" WHERE {where(table.key, within)}"
-        ):
-            labels = zip((c.name for c in table.key), parts, strict=False)
-            yield ", ".join(f"{column}={_text(part)}" for column, part in labels), str(digest)
+    def row_digests(self, schema: str, table: Table, within: KeyRange) -> Iterator[RowDigest]:
+        return digests.row_digests(self._session, schema, table, within)
+
+    def bags(
+        self, schema: str, table: Table, signs: int, prefixes: Sequence[str] = ()
+    ) -> Mapping[str, ContentDigest]:
+        return digests.bags(self._session, schema, table, signs, prefixes)
+
+    def running(self) -> int:
+        return digests.running(self._session)
 
     def answer(self, schema: str, query: str) -> tuple[tuple[str | None, ...], ...]:
         self._session.use(schema)
         rows = self._session.query(query)
-        return tuple(tuple(None if v is None else _text(v) for v in row) for row in rows)
-
-    def _too_long(self, schema: str, table: Table) -> Unreadable:
-        return Unreadable(
-            f"{self._session.address}: {schema}.{table.name}: a row is longer than max_allowed_packet",
-            why="The server gives NULL for it; counting it as equal or copying it so would lose it.",
-            next_command="SET GLOBAL max_allowed_packet = 1073741824;",
-        )
+        return tuple(tuple(None if v is None else digests.as_text(v) for v in row) for row in rows)
 
 
-def _for_people(column: str, kind: str) -> str:
-    quoted = name(column)
-    return f"HEX({quoted})" if kind in ("binary", "varbinary", "blob", "bit", "tinyblob") else quoted
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+def _mark(
+    state: Literal["copying", "done"], digest: str, position: str, dropped: str | None, whole: str
+) -> Mark:
+    """`dropped`: the names of indexes that were put off, one a line, while they are."""
+    bare = indexes.without(whole, dropped.split("\n")) if dropped else ""
+    return Mark(state, digest, position, bare, whole if dropped else "")

@@ -1,18 +1,23 @@
 """Sessions: a connection each, with the settings that make values exact; reading ones are guarded."""
 
 import re
+import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import pymysql
+from pymysql.constants import CLIENT
 from pymysql.cursors import SSCursor
 
 from core.access import Journal
 from core.errors import Refused
 from tasks.databases.mysql.errors import translated
 
+_PATIENCE_S = 86_400
+"""How long one statement may take, or a session wait for its next; a cut cable is noticed otherwise."""
 _SETTINGS = {
     "time_zone": "'+00:00'",
     "sql_mode": "'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION'",
@@ -21,17 +26,35 @@ _SETTINGS = {
     "optimizer_switch": "'derived_merge=off'",
     "lock_wait_timeout": "30",
     "net_write_timeout": "600",
+    # One may have to wait for what others of the same step do: an index takes hours.
+    "wait_timeout": str(_PATIENCE_S),
 }
-_WRITER_SETTINGS = {"foreign_key_checks": "0", "innodb_lock_wait_timeout": "20"}
+# Rows on their way into a LOAD DATA may be held up at the source for longer than the default 30 s.
+_WRITER_SETTINGS = {
+    "foreign_key_checks": "0",
+    "innodb_lock_wait_timeout": "20",
+    "net_read_timeout": "600",
+}
 
+# A cut cable shows neither an error nor an end: what is sent and never acknowledged, and a peer that
+# answers no probe, end the connection. Longer than a server may stall over a disk or a lock.
+_UNACKNOWLEDGED_S = 120
+_PROBE_AFTER_S, _PROBE_EVERY_S, _PROBES = 20, 5, 6
+
+# What holds commits or definitions for the moment in which snapshots are taken is on the list; it writes
+# nothing and falls with the connection.
 _ALLOWED = re.compile(
     r"""(?xis) \A (?:
         SELECT\b
       | SHOW\b
       | SET\ SESSION\ (?:TRANSACTION\ (?:READ\ ONLY|ISOLATION\ LEVEL\ REPEATABLE\ READ)\Z
-          | (?:time_zone|sql_mode|sql_quote_show_create|optimizer_switch|lock_wait_timeout|net_write_timeout
-             |information_schema_stats_expiry|print_identified_with_as_hex)\ =\ (?:'[^']*'|\d+)\Z)
+          | (?:time_zone|sql_mode|sql_quote_show_create|optimizer_switch|lock_wait_timeout
+             |wait_timeout|net_write_timeout|information_schema_stats_expiry
+             |print_identified_with_as_hex)\ =\ (?:'[^']*'|\d+)\Z)
       | START\ TRANSACTION\ WITH\ CONSISTENT\ SNAPSHOT,\ READ\ ONLY\Z
+      | BACKUP\ STAGE\ (?:START|BLOCK_DDL|BLOCK_COMMIT|END)\Z
+      | LOCK\ INSTANCE\ FOR\ BACKUP\Z | UNLOCK\ INSTANCE\Z
+      | FLUSH\ TABLES\ WITH\ READ\ LOCK\Z | UNLOCK\ TABLES\Z
       | COMMIT\Z
     )"""
 )
@@ -42,13 +65,15 @@ _EFFECT = re.compile(
 )
 
 
+_JOURNALLING = threading.Lock()
+
 Connection: TypeAlias = "pymysql.connections.Connection[Any]"
 
 
 def connect(address: str, host: str, port: int, user: str, password: str) -> Connection:
     """Raises: errors.Unreadable"""
     with translated(address, user):
-        return pymysql.connect(
+        connection = pymysql.connect(
             host=host,
             port=port,
             user=user,
@@ -56,12 +81,29 @@ def connect(address: str, host: str, port: int, user: str, password: str) -> Con
             charset="utf8mb4",
             autocommit=True,
             connect_timeout=10,
-            read_timeout=3600,
+            read_timeout=_PATIENCE_S,
             write_timeout=600,
             # No decoders: every conversion is a chance to lose a value.
             conv={},
+            # The driver itself never opens a file that a server asks for; mysql/load.py answers with rows.
             local_infile=False,
+            client_flag=CLIENT.LOCAL_FILES,
         )
+    driver: Any = connection
+    _notice_a_cut_cable(driver._sock)
+    return connection
+
+
+def _notice_a_cut_cable(sock: socket.socket) -> None:
+    for option, value in (
+        ("TCP_KEEPIDLE", _PROBE_AFTER_S),
+        ("TCP_KEEPINTVL", _PROBE_EVERY_S),
+        ("TCP_KEEPCNT", _PROBES),
+        ("TCP_USER_TIMEOUT", 1000 * _UNACKNOWLEDGED_S),
+    ):
+        # Not every system knows every one; the driver has switched the probes themselves on.
+        if (number := getattr(socket, option, None)) is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
 class Session:
@@ -93,6 +135,15 @@ class Session:
     def one(self, sql: str) -> tuple[Any, ...]:
         return self.query(sql)[0]
 
+    def raw(self, sql: str) -> tuple[Any, ...]:
+        """One row as bytes: a definition may hold what is no text, such as the default of a BINARY column."""
+        driver: Any = self.connection
+        driver.use_unicode = False
+        try:
+            return self.one(sql)
+        finally:
+            driver.use_unicode = True
+
     def use(self, schema: str) -> None:
         with translated(self.address, self._user):
             self.connection.select_db(schema)
@@ -100,6 +151,10 @@ class Session:
     def close(self) -> None:
         with suppress(pymysql.err.Error):
             self.connection.close()
+
+    def errors(self, writing: str = "") -> AbstractContextManager[None]:
+        """Within it the driver's errors become ours."""
+        return translated(self.address, self._user, writing)
 
     @property
     def _user(self) -> str:
@@ -134,7 +189,12 @@ class WriteSession(Session):
 
     def __init__(self, connection: Connection, address: str, journal: Journal) -> None:
         super().__init__(connection, address)
-        self.journal = journal
+        self._note = journal
+
+    def journal(self, text: str) -> None:
+        # Several sessions of one step write at once, and what hears of it need not expect that.
+        with _JOURNALLING:
+            self._note(text)
 
     def begin(self) -> None:
         self.prepare(super().query)

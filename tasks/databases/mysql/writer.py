@@ -1,29 +1,41 @@
 """MysqlWriter: the write port of MariaDB and MySQL; every write is journalled first."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from pymysql.charset import charset_by_name
 
 from core.errors import ApplyFailed, MigrationError, Refused
 from core.secret import Secret
-from tasks.databases.mysql.columns import carried, where
+from tasks.databases.mysql import keys
 from tasks.databases.mysql.definitions import with_definer
-from tasks.databases.mysql.privileges import grant_target, writing
+from tasks.databases.mysql.privileges import granting, revoking, writing
 from tasks.databases.mysql.quoting import account, marks_schema, name, names, text
-from tasks.databases.mysql.reader import MARKS_TABLE, REFRESHED
+from tasks.databases.mysql.reader import MARKS_TABLE, POSITION_TABLE, REFRESHED
+from tasks.databases.mysql.relay import Relay
+from tasks.databases.mysql.rows import RowWriter, marks_of
 from tasks.databases.mysql.session import WriteSession
-from tasks.databases.port import Grant, KeyRange, ObjectKind, RowBatch, SchemaOptions, StoredObject, Table
+from tasks.databases.port import (
+    Changes,
+    Grant,
+    ObjectKind,
+    SchemaOptions,
+    SequenceState,
+    StoredObject,
+    Table,
+)
 
 
-class MysqlWriter:
-    def __init__(self, session: WriteSession) -> None:
-        self._session = session
-        self._write = session.write
-        self._packet = int(session.one("SELECT @@max_allowed_packet")[0])
+class MysqlWriter(RowWriter):
+    def __init__(self, session: WriteSession, another: "Callable[[], MysqlWriter]") -> None:
+        super().__init__(session)
+        self._another = another
 
     def close(self) -> None:
         self._session.close()
+
+    def another(self) -> "MysqlWriter":
+        return self._another()
 
     def create_schema(self, schema: str, options: SchemaOptions) -> None:
         self._write(f"create schema {schema}", f"CREATE DATABASE IF NOT EXISTS {_schema(schema, options)}")
@@ -43,7 +55,7 @@ class MysqlWriter:
 
     def create_object(self, schema: str, wished: StoredObject) -> None:
         """Under the settings it was written with; its text goes in the character set it came in."""
-        charset = wished.settings["character_set_client"]
+        charset = wished.settings.get("character_set_client", "utf8mb4")
         codec = charset_by_name(charset).encoding
         self._session.use(schema)
         try:
@@ -57,12 +69,34 @@ class MysqlWriter:
                 why="It would arrive changed; nothing of it was written.",
             ) from error
         finally:
-            with suppress(MigrationError):  # a broken connection: the cause is on its way already
-                self._session.send("reset the session", "SET NAMES utf8mb4")
-                self._session.prepare(lambda sql: self._session.send("reset the session", sql))
+            self._reset()
 
     def drop_object(self, schema: str, kind: ObjectKind, name: str) -> None:
-        self._write(f"drop {kind} {schema}.{name}", f"DROP {kind.upper()} IF EXISTS {names(schema, name)}")
+        with self._dialect(kind):
+            self._write(
+                f"drop {kind} {schema}.{name}", f"DROP {kind.upper()} IF EXISTS {names(schema, name)}"
+            )
+
+    def advance_sequence(self, schema: str, name: str, state: SequenceState) -> None:
+        # SETVAL never goes backwards: what was given out here meanwhile stays given out.
+        run_out = state.next > state.last if state.step > 0 else state.next < state.last
+        value = f"{state.last}, 1" if run_out else f"{state.next}, 0"
+        self._write(
+            f"advance sequence {schema}.{name}",
+            f"DO SETVAL({names(schema, name)}, {value}, {state.round})",
+        )
+
+    def enable_event(self, schema: str, name: str, *, enabled: bool) -> None:
+        state = "ENABLE" if enabled else "DISABLE"
+        # Without it the event would run as our account from now on.
+        definer = self._session.one(
+            f"SELECT DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {text(schema)}"
+            f" AND EVENT_NAME = {text(name)}"
+        )[0]
+        self._write(
+            f"{state.lower()} event {schema}.{name}",
+            f"ALTER DEFINER = {account(definer)} EVENT {names(schema, name)} {state}",
+        )
 
     def create_marks(self, schema: str) -> None:
         ours = marks_schema(schema)
@@ -74,7 +108,21 @@ class MysqlWriter:
             f"CREATE TABLE IF NOT EXISTS {names(ours, MARKS_TABLE)} ("
             "name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY,"
             " state VARCHAR(16) NOT NULL, copied_rows BIGINT NOT NULL DEFAULT 0,"
-            " digest VARCHAR(128) NOT NULL DEFAULT '') ENGINE=InnoDB",
+            " digest VARCHAR(128) NOT NULL DEFAULT '', position VARCHAR(512) NOT NULL DEFAULT '',"
+            " dropped TEXT, definition MEDIUMTEXT) ENGINE=InnoDB",
+        )
+        self._write(
+            f"create table {ours}.{POSITION_TABLE}",
+            f"CREATE TABLE IF NOT EXISTS {names(ours, POSITION_TABLE)} (id TINYINT PRIMARY KEY,"
+            " position VARCHAR(512) CHARACTER SET ascii COLLATE ascii_bin NOT NULL) ENGINE=InnoDB",
+        )
+        self._write(
+            f"create table {ours}.{keys.DIRTY}",
+            # The hash, because a key may be longer than an index takes.
+            f"CREATE TABLE IF NOT EXISTS {names(ours, keys.DIRTY)} ("
+            "table_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, key_hash BINARY(32),"
+            " key_literal MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+            " PRIMARY KEY (table_name, key_hash)) ENGINE=InnoDB",
         )
 
     def drop_marks(self, schema: str) -> None:
@@ -83,38 +131,9 @@ class MysqlWriter:
     def begin_table(self, schema: str, table: str) -> None:
         self._write(
             f"mark {schema}.{table} as being copied",
-            f"REPLACE INTO {_marks(schema)} (name, state) VALUES ({text(table)}, 'copying')",
+            f"INSERT INTO {marks_of(schema)} (name, state) VALUES ({text(table)}, 'copying')"
+            " ON DUPLICATE KEY UPDATE state = 'copying', digest = '', position = ''",
         )
-
-    def replace_range(self, schema: str, table: Table, within: KeyRange, batches: Iterator[RowBatch]) -> int:
-        what = f"copy a range of rows into {schema}.{table.name}"
-        send = self._session.send
-        into = names(schema, table.name)
-        columns = ", ".join(name(column.name) for column in carried(table))
-        head = f"INSERT INTO {into} ({columns}) VALUES ".encode()
-        self._session.journal(f"{self._session.address}: {what}")
-        rows = 0
-        send(what, "START TRANSACTION")
-        try:
-            send(what, f"DELETE FROM {into} WHERE {where(table.key, within)}")
-            for batch in batches:
-                self._refuse_too_long(what, len(head) + len(batch.payload))
-                warnings = send(what, head + batch.payload)
-                # An ENUM holding the '' of an invalid value warns and is right all the same.
-                if warnings and not any(column.type in ("enum", "set") for column in table.columns):
-                    raise self._not_exact(what)
-                rows += batch.rows
-            send(
-                what,
-                f"UPDATE {_marks(schema)} SET copied_rows = copied_rows + {rows}"
-                f" WHERE name = {text(table.name)}",
-            )
-            send(what, "COMMIT")
-        except MigrationError:
-            with suppress(MigrationError):  # a broken connection rolls back by itself
-                send(what, "ROLLBACK")
-            raise
-        return rows
 
     def raise_auto_increment(self, schema: str, table: str, value: int) -> None:
         self._write(
@@ -122,42 +141,84 @@ class MysqlWriter:
             f"ALTER TABLE {names(schema, table)} AUTO_INCREMENT = {value}",
         )
 
-    def finish_table(self, schema: str, table: str, digest: str) -> None:
+    def finish_table(self, schema: str, table: str, digest: str, position: str = "") -> None:
         self._write(
             f"mark {schema}.{table} as copied",
-            f"REPLACE INTO {_marks(schema)} (name, state, digest)"
-            f" VALUES ({text(table)}, 'done', {text(digest)})",
+            f"REPLACE INTO {marks_of(schema)} (name, state, digest, position)"
+            f" VALUES ({text(table)}, 'done', {text(digest)}, {text(position)})",
         )
 
     def empty_table(self, schema: str, table: str) -> None:
         self._write(f"empty table {schema}.{table}", f"TRUNCATE TABLE {names(schema, table)}")
 
     def set_refreshed(self, schema: str, value: bool) -> None:
-        statement = f"REPLACE INTO {_marks(schema)} (name, state) VALUES ({text(REFRESHED)}, 'refreshed')"
+        statement = f"REPLACE INTO {marks_of(schema)} (name, state) VALUES ({text(REFRESHED)}, 'refreshed')"
         if not value:
-            statement = f"DELETE FROM {_marks(schema)} WHERE name = {text(REFRESHED)}"
+            statement = f"DELETE FROM {marks_of(schema)} WHERE name = {text(REFRESHED)}"
         self._write(f"mark {schema} as {'refreshed' if value else 'not refreshed'}", statement)
 
+    def admit_us(self) -> None:
+        found = dict(self._session.query("SHOW GLOBAL VARIABLES WHERE Variable_name = 'super_read_only'"))
+        if found.get("super_read_only") == "ON":
+            self._write("set super_read_only = OFF", "SET GLOBAL super_read_only = 0")
+
+    def set_stage(self, schema: str, stage: str) -> None:
+        values = f"{text(REFRESHED)}, {text(stage)}"
+        statement = f"REPLACE INTO {marks_of(schema)} (name, state) VALUES ({values})"
+        if not stage:
+            statement = f"DELETE FROM {marks_of(schema)} WHERE name = {text(REFRESHED)}"
+        self._write(f"mark {schema} as {stage or 'copied'}", statement)
+
+    def set_position(self, schema: str, position: str) -> None:
+        place = names(marks_schema(schema), POSITION_TABLE)
+        statement = f"REPLACE INTO {place} (id, position) VALUES (1, {text(position)})"
+        if not position:
+            statement = f"DELETE FROM {place}"
+        self._write(f"note the position {position or 'none'} for {schema}", statement)
+
+    def apply_changes(self, schema: str, tables: Mapping[str, Table], batch: Sequence[Changes]) -> int:
+        return Relay(self._session, schema, tables, self._packet).apply(batch)
+
+    def clear_dirty(self, schema: str, keys_proved: Sequence[tuple[str, str]]) -> None:
+        if keys_proved:
+            self._write(
+                f"forget {len(keys_proved)} changed keys of {schema}, proved equal",
+                keys.clear_statement(schema, keys_proved),
+            )
+
     def create_account(self, name: str, authentication: Secret) -> None:
-        self._write(f"create account {name}", f"CREATE USER {account(name)} {authentication.reveal()}")
+        how = authentication.reveal()
+        kind = "USER" if how else "ROLE"
+        self._write(f"create account {name}", f"CREATE {kind} {account(name)} {how}")
 
     def drop_account(self, name: str) -> None:
-        self._write(f"drop account {name}", f"DROP USER IF EXISTS {account(name)}")
+        kind = "ROLE" if name.endswith("@") else "USER"
+        self._write(f"drop account {name}", f"DROP {kind} IF EXISTS {account(name)}")
 
     def grant(self, schema: str, name: str, grant: Grant) -> None:
-        option = " WITH GRANT OPTION" if grant.grantable else ""
-        target = grant_target(schema, grant.on)
-        self._write(
-            f"grant {grant} in {schema} to {name}",
-            f"GRANT {', '.join(grant.privileges)} ON {target} TO {account(name)}{option}",
-        )
+        with self._dialect(grant.on):
+            self._write(f"grant {grant} in {schema} to {name}", granting(schema, name, grant))
 
     def revoke(self, schema: str, name: str, grant: Grant) -> None:
-        what = ", ".join((*grant.privileges, *(["GRANT OPTION"] if grant.grantable else [])))
-        target = grant_target(schema, grant.on)
-        self._write(
-            f"revoke {grant} in {schema} from {name}", f"REVOKE {what} ON {target} FROM {account(name)}"
-        )
+        with self._dialect(grant.on):
+            self._write(f"revoke {grant} in {schema} from {name}", revoking(schema, name, grant))
+
+    @contextmanager
+    def _dialect(self, thing: str) -> Iterator[None]:
+        """MariaDB knows packages in its Oracle dialect alone."""
+        if not thing.lower().startswith("package"):
+            yield
+            return
+        self._session.send("set sql_mode", "SET SESSION sql_mode = 'ORACLE'")
+        try:
+            yield
+        finally:
+            self._reset()
+
+    def _reset(self) -> None:
+        with suppress(MigrationError):  # a broken connection: the cause is on its way already
+            self._session.send("reset the session", "SET NAMES utf8mb4")
+            self._session.prepare(lambda sql: self._session.send("reset the session", sql))
 
     def restrict_writes(self, settings: Mapping[str, str], wait_s: int) -> None:
         self._session.send("wait", f"SET SESSION lock_wait_timeout = {int(wait_s)}")
@@ -176,26 +237,6 @@ class MysqlWriter:
                     transient=error.transient,
                 ) from error
 
-    def _refuse_too_long(self, what: str, size: int) -> None:
-        if size > self._packet:
-            raise ApplyFailed(
-                f"{self._session.address}: {what}: a row takes {size} bytes,"
-                f" max_allowed_packet is {self._packet}",
-                why="The server would cut the connection; nothing of this range was written.",
-                next_command="SET GLOBAL max_allowed_packet = 1073741824;",
-            )
-
-    def _not_exact(self, what: str) -> ApplyFailed:
-        said = "; ".join(str(row[2]) for row in self._session.query("SHOW WARNINGS")[:3])
-        return ApplyFailed(
-            f"{self._session.address}: {what}: {said}",
-            why="The target would hold another value than the source; this range was rolled back.",
-        )
-
 
 def _schema(schema: str, options: SchemaOptions) -> str:
     return f"{name(schema)} CHARACTER SET {options.charset} COLLATE {options.collation}"
-
-
-def _marks(schema: str) -> str:
-    return names(marks_schema(schema), MARKS_TABLE)
