@@ -13,8 +13,8 @@ from flows.report import Result
 from inventory.loader import load
 from inventory.model import Inventory
 from tasks.databases.comparison import Pace, TableResult, Verdict
+from tasks.databases.model import Marks, Table
 from tasks.databases.move import compare_time
-from tasks.databases.port import Marks, Table
 from tasks.databases.steps import CompareDatabase
 
 KINDS = {"missing": "missing", "not at the source": "not_at_source", "differs": "differs"}

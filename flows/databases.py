@@ -8,7 +8,7 @@ from flows.dms import dms_moved
 from inventory.migration import Item
 from inventory.model import Inventory
 from tasks.databases.engines import server_of
-from tasks.databases.port import ObjectKind
+from tasks.databases.model import ObjectKind
 from tasks.databases.steps import (
     CompareDatabase,
     CompareFollowed,

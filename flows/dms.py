@@ -24,7 +24,7 @@ from tasks.aws.dms_instance import RunReplicationInstance
 from tasks.aws.dms_subnets import CreateReplicationSubnetGroup
 from tasks.aws.dms_task import CreateReplicationTask
 from tasks.aws.marks import group_key, subnet_key
-from tasks.databases.port import ObjectKind
+from tasks.databases.model import ObjectKind
 from tasks.databases.steps import CopyAccounts, CreateObjects, CreateSchema, Move
 
 _TRIGGERS: frozenset[ObjectKind] = frozenset({"trigger"})

@@ -16,8 +16,8 @@ from flows.report import Result, class_of
 from flows.work import Work, open_project
 from tasks.databases.dirty import prove_and_clear, returning, sides
 from tasks.databases.follow import RETURNING
+from tasks.databases.model import Marks
 from tasks.databases.move import Move
-from tasks.databases.port import Marks
 from tasks.databases.relay import Applied, Side, relay
 
 STATUS_S = 1.0

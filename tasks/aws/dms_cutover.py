@@ -17,8 +17,8 @@ from tasks.aws.endpoint import AwsAccount, AwsReader
 from tasks.aws.marks import required
 from tasks.aws.step import fact, known
 from tasks.databases.differences import table_checks
+from tasks.databases.model import Marks
 from tasks.databases.move import Move
-from tasks.databases.port import Marks
 
 _METRICS = ("CDCLatencySource", "CDCLatencyTarget")
 _PERIOD_S = 60

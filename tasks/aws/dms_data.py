@@ -14,8 +14,9 @@ from tasks.aws.dms_mapping import Migration, control_schema
 from tasks.aws.endpoint import AwsAccount, AwsReader, AwsWriter
 from tasks.aws.marks import required
 from tasks.aws.step import fact, known
+from tasks.databases.model import Marks, Table
 from tasks.databases.move import Move, copy_time
-from tasks.databases.port import Marks, ReadPort, Table, WritePort
+from tasks.databases.port import ReadPort, WritePort
 
 MOVING = ("starting", "running")
 

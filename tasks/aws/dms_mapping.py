@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from core.plan import Value
+from tasks.databases.model import Table
 from tasks.databases.move import Move
-from tasks.databases.port import Table
 
 Migration = Literal["full-load-and-cdc", "full-load"]
 

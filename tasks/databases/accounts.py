@@ -8,8 +8,9 @@ from core.checks import Check, Status
 from core.errors import Refused
 from core.plan import Change, Duration, Plan, Value
 from core.step import Reversal, Step
+from tasks.databases.model import Account, Grant
 from tasks.databases.move import Move
-from tasks.databases.port import Account, Grant, ReadPort
+from tasks.databases.port import ReadPort
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from core.checks import Check
 from core.plan import Duration
 from tasks.databases.estimate import Rates, measured_rates
 from tasks.databases.leaving import without
+from tasks.databases.model import Purpose, Table
 from tasks.databases.move import compare_time, copy_time
-from tasks.databases.port import Purpose, ReadPort, Table
+from tasks.databases.port import ReadPort
 
 LONG_S = 60
 _PURPOSES: Mapping[str, tuple[Purpose, ...]] = {

@@ -9,8 +9,8 @@ from core.plan import Plan
 from core.step import ReadingStep
 from tasks.databases.comparison import USUAL, Comparison, Pace, TableResult, Verdict
 from tasks.databases.differences import object_checks, options_checks, same_rows, table_checks
+from tasks.databases.model import Marks, ObjectKind, Table
 from tasks.databases.move import Move, compare_time
-from tasks.databases.port import Marks, ObjectKind, Table
 from tasks.databases.sequences import sequence_checks
 
 

@@ -7,7 +7,7 @@ from core.checks import Check, Status
 from tasks.databases.compare import CompareDatabase, row_check
 from tasks.databases.comparison import Pace, Verdict
 from tasks.databases.dirty import sides
-from tasks.databases.port import Marks
+from tasks.databases.model import Marks
 
 _IMPATIENT = Pace(tries=1, wait_s=0.2, patience_s=0.0)
 """Nobody applies changes while this step looks: waiting for the target to follow would be in vain."""

@@ -9,9 +9,14 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from core.access import Progress, Reader
+from tasks.databases.model import (
+    ContentDigest,
+    Mark,
+    Marks,
+    Table,
+)
 from tasks.databases.move import Move
 from tasks.databases.narrowing import Digests, Piece, RowPair, Side, Sides
-from tasks.databases.port import ContentDigest, Mark, Marks, Table
 
 Rows: TypeAlias = dict[tuple[str, ...], RowPair]
 

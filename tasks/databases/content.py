@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from tasks.databases.crew import Crew, Hand, Pace
-from tasks.databases.port import ContentDigest, KeyRange, Mark, ReadPort, Table, WritePort
+from tasks.databases.model import (
+    ContentDigest,
+    KeyRange,
+    Mark,
+    Table,
+)
+from tasks.databases.port import ReadPort, WritePort
 
 _RANGE_BYTES = 8 << 20
 _FEWEST, _MOST = 20, 20_000

@@ -14,8 +14,9 @@ from core.step import Reversal, Step
 from tasks.databases.content import Copying, bring_all_level, range_rows, table_digest
 from tasks.databases.crew import NO_LIMITS, Crew, Hand, Limits, Pace
 from tasks.databases.estimate import UNMEASURED, Rates, measured_rates
+from tasks.databases.model import Mark, Marks, Table
 from tasks.databases.move import Move, copy_time
-from tasks.databases.port import Mark, Marks, ReadPort, Table
+from tasks.databases.port import ReadPort
 
 
 @dataclass(frozen=True)

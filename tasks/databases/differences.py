@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from core.checks import Check, Status
 from core.plan import Value
-from tasks.databases.port import SchemaOptions, StoredObject, Table
+from tasks.databases.model import SchemaOptions, StoredObject, Table
 
 _AS_THERE = "as at the source"
 _MOST_LINES = 5

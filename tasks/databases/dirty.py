@@ -11,8 +11,9 @@ from core.plan import Duration, Plan
 from core.step import ReadingStep
 from tasks.databases.content import table_digest
 from tasks.databases.differences import object_checks, table_checks
+from tasks.databases.model import ObjectKind, Table
 from tasks.databases.move import Move
-from tasks.databases.port import ObjectKind, Table, WritePort
+from tasks.databases.port import WritePort
 from tasks.databases.relay import Side
 from tasks.databases.sequences import sequence_checks
 

@@ -9,8 +9,8 @@ from core.plan import Change, Duration, Plan
 from core.step import Reversal, Step
 from tasks.databases.dirty import sides
 from tasks.databases.follow import DRAINED, READY
+from tasks.databases.model import Marks
 from tasks.databases.move import Move
-from tasks.databases.port import Marks
 from tasks.databases.relay import level_numbers, relay
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from tasks.databases.port import KeyRange, ReadPort, Table
+from tasks.databases.model import KeyRange, Table
+from tasks.databases.port import ReadPort
 
 SAMPLE_S = 0.7
 _MOST_TABLES = 8

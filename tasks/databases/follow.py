@@ -9,8 +9,9 @@ from core.errors import Refused
 from core.plan import Change, Duration, Plan
 from core.step import Reversal, Step
 from tasks.databases.dirty import sides
+from tasks.databases.model import Marks
 from tasks.databases.move import Move
-from tasks.databases.port import Marks, ReadPort
+from tasks.databases.port import ReadPort
 from tasks.databases.relay import Applied, Told, relay
 
 FOLLOWED, READY, DRAINED, RETURNING = "followed", "ready", "drained", "returning"

@@ -9,8 +9,9 @@ from core.errors import ApplyFailed, Refused
 from core.plan import Change, Duration, Plan
 from core.step import Reversal, Step
 from tasks.databases.dirty import sides
+from tasks.databases.model import WriteState
 from tasks.databases.move import Move, open_with
-from tasks.databases.port import DatabaseServer, WriteState
+from tasks.databases.port import DatabaseServer
 from tasks.databases.relay import catch_up
 
 ON = "ON"

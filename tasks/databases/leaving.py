@@ -4,7 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from tasks.databases.port import Changes, ReadPort, SequenceState, StoredObject, Table
+from tasks.databases.model import (
+    Changes,
+    SequenceState,
+    StoredObject,
+    Table,
+)
+from tasks.databases.port import ReadPort
 
 
 def without(port: ReadPort, left_out: tuple[str, ...]) -> ReadPort:

@@ -9,7 +9,8 @@ from core.errors import Refused, Unreadable
 from core.plan import Duration
 from tasks.databases.estimate import UNMEASURED, Rates
 from tasks.databases.leaving import without
-from tasks.databases.port import DatabaseServer, Purpose, ReadPort, StoredObject, Table
+from tasks.databases.model import Purpose, StoredObject, Table
+from tasks.databases.port import DatabaseServer, ReadPort
 
 # Assumed, by table size: half of what a busy 2-core machine did with MariaDB 10.11 at both ends and a table
 # with three secondary indexes (54 MB: copied at 20 MB/s, compared at 55 MB/s); the worst is thrice that.

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from tasks.databases.port import (
+from tasks.databases.model import (
     WHOLE,
     ContentDigest,
-    DatabaseServer,
     KeyRange,
-    ReadPort,
     RowDigest,
     Table,
 )
+from tasks.databases.port import DatabaseServer, ReadPort
 
 _PARTS = 16
 _LEAF_ROWS = 256

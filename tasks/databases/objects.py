@@ -9,8 +9,8 @@ from core.errors import ApplyFailed, Refused
 from core.plan import Change, Duration, Plan
 from core.step import Reversal, Step
 from tasks.databases.differences import object_checks, object_difference, object_state
+from tasks.databases.model import ObjectKind, StoredObject
 from tasks.databases.move import Move
-from tasks.databases.port import ObjectKind, StoredObject
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,14 @@ from core.plan import Change, Duration, Plan
 from core.step import Reversal, Step
 from tasks.databases.content import bring_level, level_auto_increment, table_digest
 from tasks.databases.differences import table_checks
+from tasks.databases.model import (
+    Mark,
+    Marks,
+    StoredObject,
+    Table,
+)
 from tasks.databases.move import Move, compare_time
-from tasks.databases.port import Mark, Marks, ReadPort, StoredObject, Table, WritePort
+from tasks.databases.port import ReadPort, WritePort
 from tasks.databases.sequences import level_sequences
 
 

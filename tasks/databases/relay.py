@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from core.errors import ApplyFailed, Refused
-from tasks.databases.port import Changes, Marks, ReadPort, Table, WritePort
+from tasks.databases.model import Changes, Marks, Table
+from tasks.databases.port import ReadPort, WritePort
 from tasks.databases.sequences import level_sequences
 
 _MOST_ROWS, _MOST_BYTES, _MOST_S = 1_000, 4 << 20, 0.2

@@ -11,9 +11,10 @@ from tasks.databases.differences import object_state
 from tasks.databases.dirty import ALL, dirty_checks, prove_and_clear, returning
 from tasks.databases.follow import RETURNING, refuse_unless_followable
 from tasks.databases.freeze import freeze
+from tasks.databases.model import Marks, StoredObject
 from tasks.databases.move import Move
 from tasks.databases.objects import revived
-from tasks.databases.port import Marks, ReadPort, StoredObject
+from tasks.databases.port import ReadPort
 from tasks.databases.relay import Side, level_numbers, relay
 
 

@@ -11,8 +11,15 @@ from core.facts import ABSENT, Fact, Known
 from core.plan import Change, Duration, Plan
 from core.step import Reversal, Step
 from tasks.databases.differences import first_difference, table_checks
+from tasks.databases.model import (
+    Marks,
+    SchemaOptions,
+    Server,
+    StoredObject,
+    Table,
+)
 from tasks.databases.move import Move
-from tasks.databases.port import Marks, ReadPort, SchemaOptions, Server, StoredObject, Table
+from tasks.databases.port import ReadPort
 from tasks.databases.sequences import level_sequences
 
 

@@ -9,9 +9,10 @@ from core.errors import Refused
 from core.plan import Change, Duration, Plan
 from core.step import Reversal, Step
 from tasks.databases.differences import object_checks, object_difference, object_state
+from tasks.databases.model import StoredObject
 from tasks.databases.move import Move
 from tasks.databases.objects import revived
-from tasks.databases.port import ReadPort, StoredObject
+from tasks.databases.port import ReadPort
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from core.step import Step
 from tasks.aws import dms
 from tasks.aws.dms_mapping import control_schema, literal, mappings, plain, settings, too_much
 from tasks.aws.dms_task import TaskFacts
-from tasks.databases.port import Column, Table
+from tasks.databases.model import Column, Table
 from tasks.databases.steps import CompareDatabase, CreateObjects, FreezeSource, RefreshData
 from tests.databases.servers import PASSWORD
 from tests.worlds import dms_double

@@ -10,10 +10,10 @@ from urllib.parse import unquote, urlsplit
 import pymysql
 
 from inventory.secrets import SecretSource
+from tasks.databases.model import WHOLE, Changes
 from tasks.databases.mysql.endpoint import MysqlServer
 from tasks.databases.mysql.reader import MysqlReader
 from tasks.databases.mysql.writer import MysqlWriter
-from tasks.databases.port import WHOLE, Changes
 from tests.databases.servers import LocalServer
 from tests.worlds.mysql import SCHEMA, MysqlWorld, fresh
 

@@ -12,8 +12,8 @@ from core.facts import Known
 from core.plan import Plan, step_drift
 from tasks.databases.discover import DatabaseFacts, ReadDatabase
 from tasks.databases.estimate import UNMEASURED, Rates, measured_rates
+from tasks.databases.model import Server
 from tasks.databases.move import compare_time, copy_time
-from tasks.databases.port import Server
 from tasks.databases.schema import SchemaState
 from tests.databases.servers import PASSWORD
 from tests.worlds.mysql import (

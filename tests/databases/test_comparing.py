@@ -8,8 +8,17 @@ import pytest
 
 from core.access import Endpoint, Reader
 from tasks.databases.comparison import Comparison, Pace, TableResult, Verdict
+from tasks.databases.model import (
+    WHOLE,
+    Column,
+    ContentDigest,
+    KeyRange,
+    Mark,
+    Marks,
+    RowDigest,
+    Table,
+)
 from tasks.databases.move import Move
-from tasks.databases.port import WHOLE, Column, ContentDigest, KeyRange, Mark, Marks, RowDigest, Table
 
 QUICK = Pace(workers=2, rows=100, wait_s=0.0, patience_s=0.3)
 TABLE = Table("t", "t", (Column("id", "int"),), (Column("id", "int"),), "", 1_000, 1_000)

@@ -10,8 +10,8 @@ import pytest
 from core.access import Reader
 from core.errors import ApplyFailed
 from tasks.databases.comparison import Comparison, Pace, TableResult, Verdict
+from tasks.databases.model import Marks
 from tasks.databases.move import Move
-from tasks.databases.port import Marks
 from tasks.databases.relay import Side, relay
 from tests.databases.relayed import Relayed
 from tests.worlds.mysql import SCHEMA, MysqlWorld, fresh

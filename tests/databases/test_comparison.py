@@ -8,8 +8,8 @@ import pytest
 from core.access import Reader
 from core.checks import Status
 from tasks.databases.comparison import Pace
+from tasks.databases.model import Column, Table
 from tasks.databases.mysql.columns import row_hash
-from tasks.databases.port import Column, Table
 from tasks.databases.steps import CompareDatabase
 from tests.worlds.mysql import SCHEMA, MysqlWorld, fresh
 

@@ -14,8 +14,14 @@ from core.checks import Status, overall
 from core.errors import MigrationError, Refused
 from flows.follow import Stream
 from tasks.databases.follow import FollowSource
+from tasks.databases.model import (
+    Changes,
+    Marks,
+    RowChange,
+    Table,
+)
 from tasks.databases.move import Move
-from tasks.databases.port import Changes, Marks, ReadPort, RowChange, Table, WritePort
+from tasks.databases.port import ReadPort, WritePort
 from tasks.databases.relay import Applied, Side, relay
 from tests.databases.following import after, before, carried, checked, over, planned
 from tests.worlds.mysql import MOVED_ON, OBJECTS, SCHEMA, MysqlWorld, done

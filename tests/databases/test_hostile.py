@@ -12,9 +12,9 @@ from core.access import Reader
 from core.checks import Status
 from core.errors import MigrationError, Refused
 from core.step import Step
+from tasks.databases.model import Server
 from tasks.databases.mysql.quoting import name, pattern
 from tasks.databases.mysql.reader import MysqlReader
-from tasks.databases.port import Server
 from tasks.databases.steps import (
     CompareDatabase,
     CopyAccounts,

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tasks.databases.model import StoredObject, Table
 from tasks.databases.mysql.translate import unknown_to
-from tasks.databases.port import StoredObject, Table
 
 
 def table(

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from tasks.databases.model import Column, Table
 from tasks.databases.mysql import keys
 from tasks.databases.mysql.quoting import marks_schema, name, names, text, unquote
 from tasks.databases.mysql.row_images import NULL
-from tasks.databases.port import Column, Table
 
 _NAME = r"`(?:[^`]|``)*`"
 _LIST = rf"{_NAME}(?:, {_NAME})*"

@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 
+from tasks.databases.model import Column, Table
 from tasks.databases.mysql.definitions import normalised_table, readable, with_reference_systems
 from tasks.databases.mysql.quoting import name, text
 from tasks.databases.mysql.session import ReadSession
-from tasks.databases.port import Column, Table
 
 
 def tables(session: ReadSession, schema: str) -> tuple[Table, ...]:

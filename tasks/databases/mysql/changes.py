@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from core.errors import MigrationError, Refused
+from tasks.databases.model import Changes
 from tasks.databases.mysql import binlog, log_events, log_statements
 from tasks.databases.mysql.binlog import Dump, Event, Position
 from tasks.databases.mysql.log_events import TableImage
 from tasks.databases.mysql.log_statements import Statement
 from tasks.databases.mysql.row_images import SourceColumn, Unknown
 from tasks.databases.mysql.transaction_rows import SMALL_BYTES, Rows, not_exact
-from tasks.databases.port import Changes
 
 TELL_S = 0.2
 _QUERY_COMPRESSED, _EXECUTE_LOAD = 165, 18

@@ -7,8 +7,8 @@ negative zero needs no care: the server does not store it.
 
 from collections.abc import Iterable, Sequence
 
+from tasks.databases.model import Column, KeyRange, Table
 from tasks.databases.mysql.quoting import name
-from tasks.databases.port import Column, KeyRange, Table
 
 _INTEGER = {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal"}
 _BY_NUMBER = {"bit", "enum", "set"}  # the number is exact, also of the '' that stands for an invalid ENUM

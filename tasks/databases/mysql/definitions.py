@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
+from tasks.databases.model import StoredObject
 from tasks.databases.mysql.quoting import name, split_account, unquote
-from tasks.databases.port import StoredObject
 
 _NAME = r"`(?:[^`]|``)*`"
 # SHOW CREATE TABLE puts the table's own options on the one line that starts with a bracket.

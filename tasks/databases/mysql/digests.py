@@ -3,10 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from core.errors import Unreadable
+from tasks.databases.model import (
+    WHOLE,
+    ContentDigest,
+    KeyRange,
+    RowDigest,
+    Table,
+)
 from tasks.databases.mysql.columns import bound_expressions, for_people, row_hash, where
 from tasks.databases.mysql.quoting import name, names, text
 from tasks.databases.mysql.session import ReadSession
-from tasks.databases.port import WHOLE, ContentDigest, KeyRange, RowDigest, Table
 
 _UNCOUNTED = 10**32
 """Stands for a row without a hash; above any sum of 64-bit numbers."""

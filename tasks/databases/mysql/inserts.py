@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from core.errors import ApplyFailed
+from tasks.databases.model import KeyRange, RowBatch, Table
 from tasks.databases.mysql.columns import carried, is_long, long_literal, row_expressions, where
 from tasks.databases.mysql.load import TooLong
 from tasks.databases.mysql.quoting import name, names
 from tasks.databases.mysql.session import ReadSession, WriteSession
-from tasks.databases.port import KeyRange, RowBatch, Table
 
 _BATCH_BYTES = 1 << 20
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from tasks.databases.model import WHOLE, Column, Table
 from tasks.databases.mysql.columns import row_hash
 from tasks.databases.mysql.digests import digest
 from tasks.databases.mysql.quoting import marks_schema, name, names, text
 from tasks.databases.mysql.row_images import NULL
 from tasks.databases.mysql.session import ReadSession
-from tasks.databases.port import WHOLE, Column, Table
 
 DIRTY = "dirty"
 WHOLE_TABLE = ""

@@ -13,10 +13,10 @@ from pymysql.cursors import SSCursor
 from pymysql.err import MySQLError, OperationalError, raise_mysql_exception
 from pymysql.protocol import OKPacketWrapper
 
+from tasks.databases.model import KeyRange, RowBatch, Table
 from tasks.databases.mysql.columns import carried, is_long, load_term, raw_bytes, where
 from tasks.databases.mysql.quoting import name, names
 from tasks.databases.mysql.session import ReadSession, WriteSession, refuse_unless_reading
-from tasks.databases.port import KeyRange, RowBatch, Table
 
 FORMAT = "CHARACTER SET binary FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '''' ESCAPED BY '\\\\'"
 BATCH_BYTES = 1 << 18

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from tasks.databases.model import RowChange
 from tasks.databases.mysql.binlog import Event
 from tasks.databases.mysql.packed import Read
 from tasks.databases.mysql.row_images import NULL, SourceColumn, Unknown, readers
-from tasks.databases.port import RowChange
 
 INSERTS, UPDATES, DELETES = {23, 30, 166, 169}, {24, 31, 167, 170}, {25, 32, 168, 171}
 ROWS = INSERTS | UPDATES | DELETES

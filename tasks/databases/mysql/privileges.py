@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 
 from core.errors import Unreadable
 from core.secret import Secret
+from tasks.databases.model import Account, Grant, Purpose
 from tasks.databases.mysql.quoting import account as account_sql
 from tasks.databases.mysql.quoting import name, pattern, text, unquote
 from tasks.databases.mysql.session import ReadSession, Session
-from tasks.databases.port import Account, Grant, Purpose
 
 _NEEDED: Mapping[Purpose, tuple[str, ...]] = {
     "copy-from": ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT"),

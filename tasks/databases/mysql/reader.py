@@ -5,6 +5,25 @@ from contextlib import contextmanager
 from typing import Literal, cast
 
 from core.secret import Secret
+from tasks.databases.model import (
+    WHOLE,
+    Account,
+    Changes,
+    ContentDigest,
+    KeyRange,
+    Mark,
+    Marks,
+    Purpose,
+    RowBatch,
+    RowDigest,
+    RowForm,
+    SchemaOptions,
+    SequenceState,
+    Server,
+    StoredObject,
+    Table,
+    WriteState,
+)
 from tasks.databases.mysql import (
     binlog,
     catalog,
@@ -23,26 +42,7 @@ from tasks.databases.mysql import (
 )
 from tasks.databases.mysql.quoting import marks_schema, names, text
 from tasks.databases.mysql.session import ReadSession
-from tasks.databases.port import (
-    WHOLE,
-    Account,
-    Changes,
-    ContentDigest,
-    KeyRange,
-    Mark,
-    Marks,
-    Purpose,
-    ReadPort,
-    RowBatch,
-    RowDigest,
-    RowForm,
-    SchemaOptions,
-    SequenceState,
-    Server,
-    StoredObject,
-    Table,
-    WriteState,
-)
+from tasks.databases.port import ReadPort
 
 MARKS_TABLE = "tables"
 POSITION_TABLE = "position"

@@ -14,12 +14,12 @@ import pymysql
 from pymysql.constants import COMMAND
 
 from core.errors import ApplyFailed, MigrationError, Refused
+from tasks.databases.model import Changes, Table
 from tasks.databases.mysql import binlog, keys
 from tasks.databases.mysql.errors import number_and_text, translated
 from tasks.databases.mysql.quoting import marks_schema, names, text
 from tasks.databases.mysql.row_statements import LAX, STRICT, Statement, Statements, Unfit
 from tasks.databases.mysql.session import WriteSession
-from tasks.databases.port import Changes, Table
 
 POSITION = "position"
 _PACKET_BYTES = 1 << 20

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tasks.databases.model import Column, RowChange, Table
 from tasks.databases.mysql import cascades, keys
 from tasks.databases.mysql.quoting import marks_schema, name, names, text
-from tasks.databases.port import Column, RowChange, Table
 
 LAX = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"
 STRICT = f"STRICT_ALL_TABLES,{LAX}"

@@ -5,13 +5,18 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 
 from core.errors import ApplyFailed, MigrationError
+from tasks.databases.model import (
+    KeyRange,
+    RowBatch,
+    RowForm,
+    Table,
+)
 from tasks.databases.mysql import indexes, inserts, load
 from tasks.databases.mysql.columns import where
 from tasks.databases.mysql.definitions import normalised_table, readable
 from tasks.databases.mysql.quoting import marks_schema, names, text
 from tasks.databases.mysql.reader import MARKS_TABLE
 from tasks.databases.mysql.session import WriteSession
-from tasks.databases.port import KeyRange, RowBatch, RowForm, Table
 
 _TRUNCATED = 1265
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from core.errors import Unreadable
+from tasks.databases.model import ObjectKind, SequenceState, StoredObject
 from tasks.databases.mysql.definitions import (
     disabled_event,
     in_order_of_use,
@@ -12,7 +13,6 @@ from tasks.databases.mysql.definitions import (
 )
 from tasks.databases.mysql.quoting import name, names, text
 from tasks.databases.mysql.session import ReadSession
-from tasks.databases.port import ObjectKind, SequenceState, StoredObject
 
 ROUTINES = "('FUNCTION', 'PROCEDURE', 'PACKAGE', 'PACKAGE BODY')"
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from typing import IO, overload
 
 from core.errors import Unreadable
+from tasks.databases.model import RowChange
 from tasks.databases.mysql import log_events
 from tasks.databases.mysql.log_events import RowsEvent
 from tasks.databases.mysql.row_images import Unknown
-from tasks.databases.port import RowChange
 
 SMALL_BYTES = 1 << 20
 IN_MEMORY_BYTES = 32 << 20

@@ -7,7 +7,7 @@ Source: MariaDB Knowledge Base, "Incompatibilities and Feature Differences betwe
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from tasks.databases.port import StoredObject, Table
+from tasks.databases.model import StoredObject, Table
 
 # Literals are blanked first. What is found, and what would have to become of it.
 _TO_MYSQL = (

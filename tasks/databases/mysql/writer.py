@@ -7,15 +7,7 @@ from pymysql.charset import charset_by_name
 
 from core.errors import ApplyFailed, MigrationError, Refused
 from core.secret import Secret
-from tasks.databases.mysql import keys
-from tasks.databases.mysql.definitions import with_definer
-from tasks.databases.mysql.privileges import granting, revoking, writing
-from tasks.databases.mysql.quoting import account, marks_schema, name, names, text
-from tasks.databases.mysql.reader import MARKS_TABLE, POSITION_TABLE, REFRESHED
-from tasks.databases.mysql.relay import Relay
-from tasks.databases.mysql.rows import RowWriter, marks_of
-from tasks.databases.mysql.session import WriteSession
-from tasks.databases.port import (
+from tasks.databases.model import (
     Changes,
     Grant,
     ObjectKind,
@@ -24,6 +16,14 @@ from tasks.databases.port import (
     StoredObject,
     Table,
 )
+from tasks.databases.mysql import keys
+from tasks.databases.mysql.definitions import with_definer
+from tasks.databases.mysql.privileges import granting, revoking, writing
+from tasks.databases.mysql.quoting import account, marks_schema, name, names, text
+from tasks.databases.mysql.reader import MARKS_TABLE, POSITION_TABLE, REFRESHED
+from tasks.databases.mysql.relay import Relay
+from tasks.databases.mysql.rows import RowWriter, marks_of
+from tasks.databases.mysql.session import WriteSession
 
 
 class MysqlWriter(RowWriter):
