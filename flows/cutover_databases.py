@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.step import Step
-from flows.databases import TRIGGERS, move_of
+from flows.databases import ALL_BUT_TRIGGERS, TRIGGERS, move_of
 from flows.dms import dms_stopped
 from inventory.model import Inventory
 from tasks.databases.port import DatabaseServer
 from tasks.databases.steps import (
     CompareDatabase,
     CompareDirty,
-    CreateTriggers,
+    CreateObjects,
     DrainChanges,
     FreezeSource,
     GetReady,
@@ -103,7 +103,9 @@ def _drained(one: _Moved, freeze: str) -> list[Step[Any]]:
     common: dict[str, Any] = {"item": one.name, "move": one.move}
     drain = DrainChanges(key=f"{one.stem}/drain", needs=(freeze,), **common)
     compared = CompareDirty(key=f"{one.stem}/comparison", needs=(drain.key,), without=TRIGGERS, **common)
-    triggers = CreateTriggers(key=f"{one.stem}/triggers", needs=(compared.key,), **common)
+    triggers = CreateObjects(
+        key=f"{one.stem}/triggers", needs=(compared.key,), without=ALL_BUT_TRIGGERS, **common
+    )
     # Last of all: whatever is written on the target from here on belongs to its users.
     return [
         drain,

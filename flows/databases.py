@@ -1,6 +1,6 @@
 """Databases: schema, data, objects, accounts, and the comparison that proves them."""
 
-from typing import Any
+from typing import Any, get_args
 
 from core.errors import Refused
 from core.step import Step
@@ -21,7 +21,8 @@ from tasks.databases.steps import (
 )
 
 TRIGGERS: frozenset[ObjectKind] = frozenset({"trigger"})
-"""A target that follows has none before the cutover: they would fire for every row applied."""
+"""A target that follows has none before its last change: they would fire for every row applied."""
+ALL_BUT_TRIGGERS: frozenset[ObjectKind] = frozenset(get_args(ObjectKind)) - TRIGGERS
 
 
 def databases(inventory: Inventory) -> list[Step[Any]]:

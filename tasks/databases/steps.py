@@ -7,6 +7,7 @@ from tasks.databases.data import CopyData
 from tasks.databases.dirty import CompareDirty
 from tasks.databases.discover import ReadDatabase
 from tasks.databases.drain import DrainChanges
+from tasks.databases.events import MoveEvents
 from tasks.databases.follow import FollowSource
 from tasks.databases.freeze import FreezeSource
 from tasks.databases.move import Move
@@ -15,7 +16,6 @@ from tasks.databases.readiness import GetReady
 from tasks.databases.refresh import RefreshData
 from tasks.databases.reverse import PrepareReturn, ReverseStream
 from tasks.databases.schema import CreateSchema
-from tasks.databases.triggers import CreateTriggers, MoveEvents
 
 __all__ = [
     "CompareDatabase",
@@ -25,7 +25,6 @@ __all__ = [
     "CopyData",
     "CreateObjects",
     "CreateSchema",
-    "CreateTriggers",
     "DrainChanges",
     "FollowSource",
     "FreezeSource",

@@ -7,7 +7,7 @@ from core.access import Reader, Writer
 from core.checks import Check, Status, overall
 from core.plan import Plan
 from core.step import Step
-from flows.databases import TRIGGERS
+from flows.databases import ALL_BUT_TRIGGERS, TRIGGERS
 from tasks.databases.steps import (
     CompareDirty,
     CompareFollowed,
@@ -15,7 +15,6 @@ from tasks.databases.steps import (
     CopyData,
     CreateObjects,
     CreateSchema,
-    CreateTriggers,
     DrainChanges,
     FollowSource,
     FreezeSource,
@@ -46,7 +45,7 @@ def over(move: Move) -> dict[str, Step[Any]]:
         "freeze": FreezeSource(key="cutover/shop/freeze", move=move, followed=(move,), wait_s=3),
         "drain": DrainChanges(key="cutover/shop/drain", move=move),
         "dirty": CompareDirty(key="cutover/shop/comparison", move=move, without=TRIGGERS),
-        "triggers": CreateTriggers(key="cutover/shop/triggers", move=move),
+        "triggers": CreateObjects(key="cutover/shop/triggers", move=move, without=ALL_BUT_TRIGGERS),
         "return": PrepareReturn(key="cutover/shop/return", move=move),
     }
 

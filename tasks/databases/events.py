@@ -1,83 +1,14 @@
-"""CreateTriggers before the switch, MoveEvents after it: what acts by itself must act on one side only."""
+"""MoveEvents: after the switch, what acts by itself acts on the new side only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.access import Reader, Writer
 from core.checks import Check
-from core.errors import Refused
 from core.plan import Change, Duration, Plan
 from core.step import Reversal, Step
-from tasks.databases.differences import object_checks, object_difference, object_state
 from tasks.databases.model import StoredObject
 from tasks.databases.move import Move
-from tasks.databases.objects import revived
-from tasks.databases.port import ReadPort
-
-
-@dataclass(frozen=True)
-class TriggerFacts:
-    wished: tuple[StoredObject, ...]
-    there: tuple[StoredObject, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CreateTriggers(Step[TriggerFacts]):
-    """Only once the last change was applied: a trigger would fire for every row, and the log holds already
-    what it did at the source."""
-
-    key: str
-    needs: tuple[str, ...] = ()
-    item: str = ""
-    move: Move
-
-    @property
-    def reversal(self) -> Reversal:
-        return Reversal("reversible", "drops the triggers that it made, so that the target can follow again")
-
-    def inspect(self, reader: Reader) -> TriggerFacts:
-        source, target = self.move.open_source(reader), self.move.open_target(reader)
-        there = target.options(self.move.target_schema) is not None
-        return TriggerFacts(
-            self.move.wished_objects(_triggers(source, self.move.source_schema), reader),
-            _triggers(target, self.move.target_schema) if there else (),
-        )
-
-    def plan(self, facts: TriggerFacts) -> Plan:
-        there = {o.label: o for o in facts.there}
-        changes = []
-        for wished in facts.wished:
-            found = there.get(wished.label)
-            if found is None:
-                changes.append(Change("create", wished.label, None, object_state(wished)))
-            elif object_state(found) != object_state(wished):
-                raise Refused(
-                    f"{wished.label} of {self.move.to_label} is there with another definition: "
-                    + object_difference(wished, found),
-                    why="It is not ours and is never overwritten.",
-                )
-        if not changes:
-            return Plan(nothing_because=f"all {len(facts.wished)} triggers are there as at the source")
-        return Plan(tuple(changes), duration=Duration(0.02 * len(changes), 0.2 * len(changes)))
-
-    def apply(self, plan: Plan, writer: Writer) -> None:
-        port = writer.open(self.move.target)
-        for change in plan.changes:
-            port.create_object(self.move.target_schema, revived(change))
-
-    def verify(self, reader: Reader) -> tuple[Check, ...]:
-        facts = self.inspect(reader)
-        checks = object_checks(facts.wished, facts.there)
-        return tuple(checks) or (Check.equal(f"{self.move.from_label}: triggers", 0, len(facts.there)),)
-
-    def undo(self, plan: Plan, writer: Writer) -> None:
-        look = writer.reader.open(self.move.target)
-        there = {o.label for o in _triggers(look, self.move.target_schema)}
-        for change in reversed(plan.changes):
-            if change.object in there:
-                writer.open(self.move.target).drop_object(
-                    self.move.target_schema, "trigger", change.after["name"]
-                )
 
 
 @dataclass(frozen=True)
@@ -145,10 +76,6 @@ class MoveEvents(Step[EventFacts]):
                 writer.open(self.move.source).enable_event(
                     self.move.source_schema, _event(change), enabled=True
                 )
-
-
-def _triggers(port: ReadPort, schema: str) -> tuple[StoredObject, ...]:
-    return tuple(o for o in port.objects(schema) if o.kind == "trigger")
 
 
 def _enabled(objects: Sequence[StoredObject]) -> tuple[str, ...]:
