@@ -83,6 +83,7 @@ LACKING = [
         [
             "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.*",
             f"privileges for return-to: GRANT INSERT, UPDATE, DELETE ON `{SCHEMA}`.*",
+            "SET GLOBAL log_bin_trust_function_creators = 1;",
         ],
     ),
 ]

@@ -104,7 +104,7 @@ def granted_as_asked(terminal: Terminal) -> None:
     """The source's account may only read: what following needs besides is asked for, ready to be run."""
     for _ in range(3):
         answer = Answer.of(terminal.start("rehearse", str(terminal.project), "--as", ENGINEER))
-        wanted = dict.fromkeys(re.findall(r"GRANT .*;", answer.message))
+        wanted = dict.fromkeys(re.findall(r"(?:GRANT|SET GLOBAL) .*;", answer.message))
         if not wanted:
             return
         for statement in wanted:

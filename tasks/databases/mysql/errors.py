@@ -83,7 +83,7 @@ def _failed_write(said: str, number: int, text: str) -> ApplyFailed:
         return ApplyFailed(
             said,
             why="The server writes a binary log and trusts no function or trigger that may change rows.",
-            next_command="SET GLOBAL log_bin_trust_function_creators = 1;  # on the target",
+            next_command="SET GLOBAL log_bin_trust_function_creators = 1;  # on the server named above",
         )
     if number in _NO_PRIVILEGE:
         return ApplyFailed(said, why="A privilege is missing.", next_command="SHOW GRANTS FOR CURRENT_USER;")

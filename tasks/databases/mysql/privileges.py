@@ -47,7 +47,7 @@ _GRANT = re.compile(
 
 
 def missing(session: ReadSession, schema: str, purpose: Purpose) -> tuple[str, ...]:
-    """The GRANT statements that `purpose` still needs."""
+    """The statements that would give what `purpose` still needs."""
     found = [match for line in _own_grants(session) if (match := _GRANT.match(line))]
     everywhere = _privileges(m for m in found if m["schema"] == "*")
     here = everywhere | _on_schema(found, schema)
@@ -69,7 +69,18 @@ def missing(session: ReadSession, schema: str, purpose: Purpose) -> tuple[str, .
         statements.append(f"GRANT SELECT ON {_ACCOUNTS}.* TO {account_sql(ours)};")
     if lacking:
         statements.append(f"GRANT {', '.join(lacking)} ON *.* TO {account_sql(ours)};")
+    if purpose == "return-to" and not {"SUPER", "ALL PRIVILEGES"} & everywhere:
+        statements += _to_touch_triggers(session, schema)
     return tuple(statements)
+
+
+def _to_touch_triggers(session: ReadSession, schema: str) -> list[str]:
+    """With a binary log only SUPER may drop triggers and make them again, unless the server trusts others."""
+    logs, trusts = session.one("SELECT @@global.log_bin, @@global.log_bin_trust_function_creators")
+    if not int(logs) or int(trusts):
+        return []
+    query = f"SELECT 1 FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {text(schema)} LIMIT 1"
+    return ["SET GLOBAL log_bin_trust_function_creators = 1;"] if session.query(query) else []
 
 
 def _to_follow(session: ReadSession, held: set[str]) -> list[str]:
