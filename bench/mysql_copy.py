@@ -81,14 +81,22 @@ def measured(servers: Sequence[LocalServer], *commands: Sequence[str]) -> Run:
     started, cpu, peak = time.perf_counter(), 0.0, 0
     for command in commands:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        while not os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            peak = max(peak, _peak_kb(process.pid))
+            time.sleep(0.1)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise SystemExit(f"{command[0]} ended with {process.returncode}")
         cpu += used.ru_utime + used.ru_stime
-        peak = max(peak, used.ru_maxrss)
     seconds = time.perf_counter() - started
     return Run(seconds, cpu, sum(_cpu_s(s.process.pid) for s in servers) - before, peak / 1024)
+
+
+def _peak_kb(pid: int) -> int:
+    # Not ru_maxrss: that begins with the memory of the process that started it.
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
 def _cpu_s(pid: int) -> float:

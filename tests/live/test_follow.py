@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pymysql
@@ -56,10 +57,10 @@ class Client:
             host=address, user="shop_app", password=word, database="shop", autocommit=True, charset="utf8mb4"
         )
 
-    def longest_pause_s(self, after: str, before: str) -> float:
-        """The time without a write between the last on one host and the first on the other."""
-        last = [moment for moment, host in self.at if host == after]
-        return min(moment for moment, host in self.at if host == before and moment > last[-1]) - last[-1]
+    def pause_s(self) -> float:
+        """The time without a write between the last one on the source and the first on the target."""
+        turn = next(n for n, (_, host) in enumerate(self.at) if host == "db-2")
+        return self.at[turn][0] - self.at[turn - 1][0]
 
 
 def numbers(lab: Estate, host: str) -> set[int]:
@@ -74,7 +75,9 @@ def followed(terminal: Terminal) -> None:
     listed.write_text(text.replace(wanted, f"{wanted}    method: follow\n"))
 
 
-def test_users_write_through_the_cutover_and_back(terminal: Terminal) -> None:
+def test_users_write_through_the_cutover_and_back(
+    terminal: Terminal, record_property: Callable[[str, object], None]
+) -> None:
     lab = terminal.lab
     ask(lab, "db-1", TICKS)
     followed(terminal)
@@ -87,6 +90,7 @@ def test_users_write_through_the_cutover_and_back(terminal: Terminal) -> None:
         terminal.of_project("approve", "--plan", digest, "--as", CUSTOMER)
         assert not terminal.migrate(digest).undone
         await_writes(client, "db-2")
+        record_property("pause_s", client.pause_s())
         there = terminal.of_project("rollback").states
         assert there["cutover/shop-db/reverse"] == "Undone"
         await_writes(client, "db-1")
