@@ -165,7 +165,7 @@ def _run_all(streams: Sequence[Stream], say: Say, ends: threading.Event) -> None
     try:
         for thread in threads:
             thread.start()
-        while not ends.wait(STATUS_S):
+        while any(thread.is_alive() for thread in threads) and not ends.wait(STATUS_S):
             say("; ".join(map(str, streams)))
     except KeyboardInterrupt:
         ends.set()

@@ -1,6 +1,7 @@
 """`qianyun follow` as a command: what it needs approved, that it runs alone, and what it leaves on record."""
 
 import _thread
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -113,6 +114,11 @@ def test_ctrl_c_is_its_usual_end(ledger: Ledger, monkeypatch: pytest.MonkeyPatch
         in_flight.append("committed")
 
     monkeypatch.setattr(Stream, "follow", work)
-    result = follow("p", "", lambda line: None)
+    # As in a terminal: a test process started by another one may have been told to ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = follow("p", "", lambda line: None)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert result.error is None and result.document["state"] == "Followed"
     assert in_flight == ["committed"]
