@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -26,6 +26,7 @@ _UPDATE_HEAD = update(head).where(head.c.id == 1).values(seq=bindparam("new_seq"
 
 MOST_DEFERRED = 64
 """Records that may wait: enough that each costs little, few enough to lose."""
+SOON_S = 0.5
 
 
 @dataclass(eq=False)
@@ -54,6 +55,7 @@ class Store:
         self._reading = engine.execution_options(**snapshot)
         self._waiting: deque[_Ticket] = deque()
         self._deferred: deque[Draft] = deque()
+        self._timer: threading.Timer | None = None
         self._writing = threading.Lock()
         self._connection: Connection | None = None
         self._synchronous = True
@@ -73,7 +75,7 @@ class Store:
         return ticket.written
 
     def defer(self, draft: Draft) -> None:
-        """Append this record soon: before the next durable one, before the next reading through this
+        """Append this record soon: within SOON_S, before the next durable one or reading through this
         store, and once MOST_DEFERRED wait. A crash may take what still waits.
 
         Raises: TypeError, ValueError for what is no JSON; errors.ApplyFailed where the database refuses
@@ -83,6 +85,11 @@ class Store:
         self._deferred.append(draft)
         if len(self._deferred) >= MOST_DEFERRED:
             self.flush()
+        elif self._timer is None:
+            # Other processes must not miss the last steps before a long one for as long as that takes.
+            self._timer = threading.Timer(SOON_S, self._flush_late)
+            self._timer.daemon = True
+            self._timer.start()
 
     def flush(self) -> None:
         """Write what waits. Raises: errors.ApplyFailed where the database refuses; it goes on waiting."""
@@ -90,6 +97,11 @@ class Store:
             with self._writing:
                 if self._deferred:
                     self._write_for_all()
+
+    def _flush_late(self) -> None:
+        self._timer = None
+        with suppress(MigrationError):  # they go on waiting: whoever writes or reads next is told
+            self.flush()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -105,6 +117,8 @@ class Store:
         try:
             self.flush()
         finally:
+            if timer := self._timer:
+                timer.cancel()
             with self._writing:
                 self._drop_connection()
             self.engine.dispose()

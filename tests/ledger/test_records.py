@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -281,3 +282,14 @@ def test_records_that_may_wait_are_there_for_whoever_reads_through_the_same_ledg
             assert len(other.steps(run_id)) == store_module.MOST_DEFERRED + 1
     with place.open() as again:
         assert again.verify().ok
+
+
+def test_a_record_that_may_wait_is_soon_there_for_other_processes(place: Place) -> None:
+    with place.open() as ledger:
+        run_id = ledger.start_run("rehearsal", requested_by="a@example.com")
+        ended(ledger, run_id, "network/vpc", "Unchanged")
+        deadline = time.monotonic() + 30
+        with Ledger.peek(place.home, place.url) as other:
+            while not other.steps(run_id):
+                assert time.monotonic() < deadline, "it waits for the next record, however long that takes"
+                time.sleep(0.05)
