@@ -25,6 +25,7 @@ from tasks.databases.model import (
     WriteState,
 )
 from tasks.databases.mysql import (
+    activity,
     binlog,
     catalog,
     changes,
@@ -116,7 +117,7 @@ class MysqlReader:
         return tuple(translate.unknown_to(flavour, self.tables(schema), self.objects(schema)))
 
     def open_for(self, seconds: int) -> tuple[str, ...]:
-        return privileges.open_for(self._session, seconds)
+        return activity.open_for(self._session, seconds)
 
     def marks(self, schema: str) -> Marks | None:
         ours = marks_schema(schema)
@@ -157,8 +158,8 @@ class MysqlReader:
     def write_state(self) -> WriteState:
         return WriteState(
             settings=self._write_settings(),
-            writing=privileges.writing(self._session),
-            bypassing=privileges.bypassing(self._session),
+            writing=activity.writing(self._session),
+            bypassing=activity.bypassing(self._session),
         )
 
     @contextmanager

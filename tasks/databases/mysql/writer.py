@@ -17,8 +17,9 @@ from tasks.databases.model import (
     Table,
 )
 from tasks.databases.mysql import keys
+from tasks.databases.mysql.activity import writing
 from tasks.databases.mysql.definitions import with_definer
-from tasks.databases.mysql.privileges import granting, revoking, writing
+from tasks.databases.mysql.privileges import granting, revoking
 from tasks.databases.mysql.quoting import account, marks_schema, name, names, text
 from tasks.databases.mysql.reader import MARKS_TABLE, POSITION_TABLE, REFRESHED
 from tasks.databases.mysql.relay import Relay
