@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.access import Progress, Reader, Writer
-from core.checks import Status, overall
+from core.checks import Status
 from core.errors import ApplyFailed, Refused
 from core.facts import ABSENT
 from core.plan import Plan
@@ -17,6 +17,9 @@ from tasks.aws.dms_mapping import control_schema, literal, mappings, plain, sett
 from tasks.aws.dms_task import TaskFacts
 from tasks.databases.model import Column, Table
 from tasks.databases.steps import CompareDatabase, CreateObjects, FreezeSource, RefreshData
+from tests.contract.test_lifecycle import look_and_plan as planned
+from tests.contract.test_lifecycle import status as verified
+from tests.contract.test_lifecycle import undo as undone
 from tests.databases.servers import PASSWORD
 from tests.worlds import dms_double
 from tests.worlds.aws_dms import RENAMED, STATEMENTS, DmsWorld, prepare
@@ -39,22 +42,6 @@ def bare() -> Iterator[DmsWorld]:
     world.close()
 
 
-def planned(step: Step[Any]) -> Plan:
-    reader = Reader()
-    try:
-        return step.plan(step.inspect(reader))
-    finally:
-        reader.close()
-
-
-def verified(step: Step[Any]) -> Status:
-    reader = Reader()
-    try:
-        return overall(step.verify(reader))
-    finally:
-        reader.close()
-
-
 def applied(step: Step[Any], progress: Progress = lambda done, total, unit: None) -> list[str]:
     """Apply as the runner does; gives the journal."""
     journal: list[str] = []
@@ -68,16 +55,6 @@ def applied(step: Step[Any], progress: Progress = lambda done, total, unit: None
         writer.close()
         reader.close()
     return journal
-
-
-def undone(step: Step[Any], plan: Plan) -> None:
-    reader = Reader()
-    writer = Writer(reader, lambda text: None)
-    try:
-        step.undo(plan, writer)
-    finally:
-        writer.close()
-        reader.close()
 
 
 def sides(world: DmsWorld) -> Any:

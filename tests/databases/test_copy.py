@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from core.access import Reader, Writer
-from core.checks import Status, overall
+from core.checks import Status
 from core.errors import Refused
 from core.step import Step
 from tasks.databases.crew import Crew, Hand, Limits, Pace
 from tasks.databases.mysql import indexes
 from tasks.databases.mysql.session import refuse_unless_reading
 from tasks.databases.steps import CopyData, Move
+from tests.contract.test_lifecycle import status as verified
 from tests.databases.servers import PASSWORD
 from tests.worlds.mysql import SCHEMA, STATEMENTS, MysqlWorld, data_of, done, fresh, schema_of
 
@@ -74,14 +75,6 @@ def made() -> Iterator[Made]:
     yield world, move
     world.target.run("SET GLOBAL local_infile = 1")
     world.close()
-
-
-def verified(step: Step[Any]) -> Status:
-    reader = Reader()
-    try:
-        return overall(step.verify(reader))
-    finally:
-        reader.close()
 
 
 def applied(step: Step[Any], journal: list[str] | None = None) -> Any:

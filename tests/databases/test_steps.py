@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 
 from core.access import Reader, Writer
-from core.checks import Status, overall
+from core.checks import Status
 from core.errors import ApplyFailed, Refused, UndoFailed
-from core.plan import Plan, step_drift
+from core.plan import step_drift
 from core.step import Step
 from inventory.targets import TargetDatabase
 from tasks.databases.engines import ENGINES, server_of
 from tasks.databases.steps import CompareDatabase, FreezeSource, Move, RefreshData
+from tests.contract.test_lifecycle import apply
+from tests.contract.test_lifecycle import look_and_plan as planned
+from tests.contract.test_lifecycle import status as verified
+from tests.contract.test_lifecycle import undo as undone
 from tests.worlds.mysql import (
     ACCOUNTS,
     MOVED_ON,
@@ -39,43 +43,9 @@ def made() -> Iterator[Made]:
     world.close()
 
 
-def planned(step: Step[Any]) -> Plan:
-    reader = Reader()
-    try:
-        return step.plan(step.inspect(reader))
-    finally:
-        reader.close()
-
-
-def verified(step: Step[Any]) -> Status:
-    reader = Reader()
-    try:
-        return overall(step.verify(reader))
-    finally:
-        reader.close()
-
-
 def applied(step: Step[Any]) -> list[str]:
     """Apply as the runner does; gives the journal."""
-    plan, reader = planned(step), Reader()
-    journal: list[str] = []
-    writer = Writer(reader, journal.append)
-    try:
-        step.apply(plan, writer)
-    finally:
-        writer.close()
-        reader.close()
-    return journal
-
-
-def undone(step: Step[Any], plan: Plan) -> None:
-    reader = Reader()
-    writer = Writer(reader, lambda text: None)
-    try:
-        step.undo(plan, writer)
-    finally:
-        writer.close()
-        reader.close()
+    return apply(step)[1]
 
 
 def refresh_of(move: Move) -> RefreshData:
