@@ -3,8 +3,8 @@
 All look at the same rows, warm in memory, turn by turn. Ours and reladiff compare two servers; ours hashes
 every value exactly (SHA-256), reladiff its own text of them (MD5). pt-table-checksum compares through
 replication: on the source it writes a CRC32 checksum of every range, and a replica repeats the statement.
-Here it has no replica (--recursion-method=none), so its figure is its work on one server, half of what the
-others do; "at both" runs it on both servers at the same time, as source and replica would be busy.
+"with its replica" is that, its only way to compare two servers; the target is a replica for as long. "At one"
+is its work on the source alone, half of what the others do; "at both" the same on both at once.
 reladiff lives in a temporary environment of its own, or give its path in BENCH_RELADIFF. Needs
 percona-toolkit and network for the first. Rows: BENCH_COMPARE_ROWS.
 """
@@ -60,12 +60,44 @@ def seconds(*commands: Sequence[str]) -> float:
     return time.perf_counter() - started
 
 
-def checksum(options: Path, server: LocalServer) -> list[str]:
+def checksum(options: Path, server: LocalServer, replicas: str = "none") -> list[str]:
     return [
         "pt-table-checksum", f"F={options},h=127.0.0.1,P={server.port}", f"--databases={SCHEMA}",
-        "--recursion-method=none", "--no-check-replication-filters", "--no-version-check", "--quiet",
+        f"--recursion-method={replicas}", "--no-check-replication-filters", "--no-version-check", "--quiet",
         "--no-check-binlog-format",
     ]  # fmt: skip
+
+
+def checksum_replica(options: Path, source: LocalServer, target: LocalServer) -> float:
+    """With the target as a replica of the source; the clock runs for the tool alone.
+
+    Raises: SystemExit where it found no replica to compare, or did not find it equal.
+    """
+    source.run(
+        "CREATE DATABASE IF NOT EXISTS replicas",
+        "CREATE OR REPLACE TABLE replicas.dsns (id INT PRIMARY KEY, parent_id INT, dsn VARCHAR(255))",
+        f"INSERT INTO replicas.dsns VALUES (1, NULL, 'h=127.0.0.1,P={target.port}')",
+    )
+    [(position,)] = source.run("SELECT @@gtid_binlog_pos")
+    place = f"MASTER_HOST = '127.0.0.1', MASTER_PORT = {source.port}, MASTER_USE_GTID = slave_pos"
+    target.run(
+        "DROP DATABASE IF EXISTS percona",
+        f"SET GLOBAL gtid_slave_pos = '{position}'",
+        f"CHANGE MASTER TO {place}, MASTER_USER = '{MIGRATOR}', MASTER_PASSWORD = '{PASSWORD}'",
+        "START SLAVE",
+    )
+    source.run("CREATE DATABASE IF NOT EXISTS percona", "DROP TABLE IF EXISTS percona.checksums")
+    try:
+        took = seconds(checksum(options, source, "dsn=t=replicas.dsns"))
+        [(rows, differing)] = target.run(
+            "SELECT SUM(this_cnt), SUM(this_crc <> master_crc OR this_cnt <> master_cnt)"
+            " FROM percona.checksums"
+        )
+    finally:
+        target.run("STOP SLAVE", "RESET SLAVE ALL")
+    if rows != ROWS or differing:
+        raise SystemExit(f"pt-table-checksum compared {rows} rows of {ROWS}, {differing} ranges differ")
+    return took
 
 
 def differ(tool: str, conf: Path, table: str, threads: int) -> list[str]:
@@ -128,7 +160,10 @@ def main() -> None:
 
 def measure(folder: Path) -> None:
     template = template_in(folder)
-    source, target = (LocalServer(folder / n, template, *MEMORY) for n in ("source", "target"))
+    source, target = (
+        LocalServer(folder / name, template, f"--server-id={number}", *MEMORY)
+        for number, name in enumerate(("source", "target"), 1)
+    )
     for server in (source, target):
         fill(server)
     options, conf = folder / "my.cnf", folder / "reladiff.toml"
@@ -147,6 +182,7 @@ def measure(folder: Path) -> None:
     ports = [str(source.port), str(target.port)]
     contestants: dict[str, Callable[[], float]] = {
         "ours": lambda: seconds([sys.executable, "-m", "bench.mysql_compare", *ports]),
+        "pt-table-checksum with its replica": lambda: checksum_replica(options, source, target),
         "pt-table-checksum at one": lambda: seconds(checksum(options, source)),
         "pt-table-checksum at both": lambda: seconds(checksum(options, source), checksum(options, target)),
         "reladiff, 1 thread": lambda: sum(seconds(differ(tool, conf, t, 1)) for t in TABLES),

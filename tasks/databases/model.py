@@ -43,6 +43,7 @@ class Column:
     collation: str = ""
     generated: bool = False
     extra: str = ""
+    nullable: bool = True
 
 
 @dataclass(frozen=True)

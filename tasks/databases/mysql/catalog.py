@@ -42,13 +42,15 @@ def tables(session: ReadSession, schema: str) -> tuple[Table, ...]:
 
 def _columns(session: ReadSession, schema: str) -> dict[str, list[Column]]:
     found: dict[str, list[Column]] = defaultdict(list)
-    for table, column, kind, charset, collation, extra in session.query(
-        "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA"
+    for table, column, kind, charset, collation, extra, nullable in session.query(
+        "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, IS_NULLABLE"
         f" FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {text(schema)}"
         " ORDER BY TABLE_NAME, ORDINAL_POSITION"
     ):
         generated = "GENERATED" in extra.upper().replace("DEFAULT_GENERATED", "")
-        found[table].append(Column(column, kind.lower(), charset or "", collation or "", generated, extra))
+        found[table].append(
+            Column(column, kind.lower(), charset or "", collation or "", generated, extra, nullable == "YES")
+        )
     return found
 
 
