@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import TypeAlias
+from zoneinfo import ZoneInfo
 
 from inventory.migration import PreconditionKind
 from inventory.model import Inventory
@@ -137,7 +138,7 @@ def _window(inventory: Inventory, today: date) -> Iterator[Finding]:
     window = inventory.project.window
     if answer is Answer.PASS and window.announced_on > today:
         answer, said = Answer.FAIL, f"to be announced on {window.announced_on} only"
-    elif answer is Answer.PASS and window.end.date() < today:
+    elif answer is Answer.PASS and window.end.astimezone(ZoneInfo(window.timezone)).date() < today:
         answer, said = Answer.STALE, f"the window ended on {window.end:%Y-%m-%d %H:%M %z}"
     yield Finding("window-announced", "2.3", answer, said, ("cutover",), expires)
 

@@ -105,3 +105,11 @@ def test_a_precondition_that_does_not_hold(change: Any, kind: str, answer: str, 
     else:
         assert found in blocking(findings, phase)
     assert [f.kind for f in findings if not f.holds] == ([kind] if phase else [])
+
+
+def test_a_window_ends_on_the_day_of_its_own_zone() -> None:
+    """20:19 in Greenwich is the next morning in Shanghai, where it is that day already."""
+    parts = deepcopy(PARTS)
+    put("project", "window", "end", value="2026-11-21T20:19:00+00:00")(parts)
+    found = {f.kind: f.answer for f in evaluate(inventory(**parts), TODAY)}
+    assert found["window-announced"] is Answer.PASS
