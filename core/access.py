@@ -52,9 +52,14 @@ class Endpoint(ABC, Generic[R, W]):
 
 
 class Pool:
-    """Idle read-only connections of one run, lent to one step at a time (drivers are not thread-safe)."""
+    """Idle read-only connections of one run, lent to one step at a time (drivers are not thread-safe).
+
+    `proved` holds what steps of this run have proved of the world, by what it is called, in a form that
+    tells whether the world has moved since. It goes with the run: the next one proves everything anew.
+    """
 
     def __init__(self) -> None:
+        self.proved: dict[str, frozenset[bytes]] = {}
         self._idle: dict[Endpoint[Any, Any], list[Closable]] = {}
         self._lock = threading.Lock()
 
@@ -68,6 +73,14 @@ class Pool:
     def give_back(self, endpoint: Endpoint[Any, Any], connection: Closable) -> None:
         with self._lock:
             self._idle.setdefault(endpoint, []).append(connection)
+
+    def forget(self, endpoint: Endpoint[Any, Any]) -> None:
+        """Close what is idle of an endpoint: what broke one connection has broken the others with it, and
+        each of them would cost a step one of its few attempts."""
+        with self._lock:
+            idle = self._idle.pop(endpoint, [])
+        for connection in idle:
+            connection.close()
 
     def close(self) -> None:
         with self._lock:
@@ -83,6 +96,7 @@ class Reader:
     def __init__(self, pool: Pool | None = None) -> None:
         self._pool = pool
         self._open: dict[Endpoint[Any, Any], Closable] = {}
+        self.proved: dict[str, frozenset[bytes]] = pool.proved if pool else {}
 
     def open(self, endpoint: Endpoint[R, Any]) -> R:
         if endpoint not in self._open:
@@ -97,6 +111,8 @@ class Reader:
                 self._pool.give_back(endpoint, connection)
             else:
                 connection.close()
+                if self._pool:
+                    self._pool.forget(endpoint)
 
 
 def _no_progress(done: int, total: int, unit: str) -> None:

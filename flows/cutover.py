@@ -1,4 +1,4 @@
-"""Phase 9, cutover: freeze, bring over what changed, prove equality, switch the names, confirm.
+"""Phase 9, cutover: level, freeze, bring over what changed, prove equality, switch the names, confirm.
 
 Anything that fails before the switch takes back what this phase did: the source's writes open again.
 """
@@ -11,14 +11,21 @@ from core.graph import Graph
 from core.step import Step
 from flows.cutover_checks import confirm
 from flows.cutover_databases import freeze_and_refresh, turn_round
-from flows.cutover_files import final_sync
+from flows.cutover_files import final_sync, levelled
 from flows.dms import serves_replication
 from inventory.model import Inventory
 from tasks.aws import switch_records
 
 
 def cutover(inventory: Inventory) -> list[Step[Any]]:
-    databases = freeze_and_refresh(inventory)
+    shares = levelled(inventory)
+    # Large shares are read for hours: a database that was ready before would be far behind again.
+    databases = [
+        _needing(step, tuple(share.key for share in shares))
+        if step.key.endswith(("/readiness", "/freeze"))
+        else step
+        for step in freeze_and_refresh(inventory)
+    ]
     freezes = _keys(databases, "/freeze")
     files = [_needing(step, freezes) for step in final_sync(inventory)]
     proven = (
@@ -31,7 +38,7 @@ def cutover(inventory: Inventory) -> list[Step[Any]]:
     # The way back of a followed database begins with what was done last: its stream is taken back first.
     turned = [_needing(step, switched) for step in turn_round(inventory)]
     confirmed = [_needing(step, switched) for step in confirm(inventory)]
-    return [*databases, *files, *switches, *turned, *confirmed]
+    return [*shares, *databases, *files, *switches, *turned, *confirmed]
 
 
 def is_switch(key: str) -> bool:

@@ -3,6 +3,7 @@
 from tasks.files.bucket import TargetBucket
 from tasks.files.copy_files import CopyFiles
 from tasks.files.disk import SourceFolder, TargetFolder
+from tasks.files.level_files import LevelFiles
 from tasks.files.read_share import ReadShare
 
-__all__ = ["CopyFiles", "ReadShare", "SourceFolder", "TargetBucket", "TargetFolder"]
+__all__ = ["CopyFiles", "LevelFiles", "ReadShare", "SourceFolder", "TargetBucket", "TargetFolder"]

@@ -24,6 +24,8 @@ SINGLE_PART_BYTES = 200 * 1024 * 1024
 """Above, an upload has several parts, and the MD5 that rclone reports is only what the uploader claimed."""
 
 MARK = "qianyun-step"
+TIMES = ("begun", "copied", "last", "ready")
+"""What our tag says of a copy, in the order of CopyState."""
 
 
 def bucket_remote(account: AwsAccount, bucket: str) -> Remote:
@@ -69,9 +71,13 @@ class BucketReader:
                 "-R",
                 "--files-only",
                 "--format",
-                "sph",
+                "spth",
                 "--hash",
                 "MD5",
+                # When each was written: it stands in the list, the file's own time would cost a request.
+                "--use-server-modtime",
+                "--time-format",
+                "unixnano",
                 "--separator",
                 "\t",
                 self.remote.at,
@@ -95,6 +101,9 @@ class BucketReader:
             for name, entry in source.of("link").items()
         }
 
+    def key(self, name: str, entry: Entry) -> str:
+        return standard_name(name + LINK_SUFFIX if entry.kind == "link" else name)
+
     def immovable(self, source: Listing) -> tuple[str, ...]:
         reasons = []
         for name in source.of("file", "link"):
@@ -110,7 +119,7 @@ class BucketReader:
         for tag in self.tags():
             if tag["Key"] == tag_of(copy):
                 parts = dict(part.partition("=")[::2] for part in tag["Value"].split())
-                times = [float(parts[k]) if k in parts else None for k in ("begun", "copied", "last")]
+                times = [float(parts[k]) if k in parts else None for k in TIMES]
                 return CopyState(times[0] or 0.0, *times[1:])
         return None
 
@@ -143,11 +152,11 @@ class BucketReader:
         ]
         return files, len(self.odd_links(listing.of("link"), found))
 
-    def touched(self, source: SourceReader, names: Collection[str]) -> list[str]:
+    def touched(self, source: SourceReader, names: Collection[str], found: Listing) -> list[str]:
         if not names:
             return []
         times = would_copy(self._rclone, source.remote, self.remote, names)
-        differing, unread = self._unequal(source, dict.fromkeys(names, 0))
+        differing, unread = self._unequal(source, dict.fromkeys(names, 0), found)
         return list(dict.fromkeys([*times, *differing, *unread]))
 
     def strangers(self, listing: Listing, found: Listing) -> list[str]:
@@ -164,18 +173,20 @@ class BucketReader:
         touched = would_copy(self._rclone, source.remote, self.remote, same) if same else []
         return replace(result, modified=[standard_name(name) for name in touched])
 
-    def unequal(self, source: SourceReader, listing: Listing) -> tuple[list[str], list[str]]:
+    def unequal(self, source: SourceReader, listing: Listing, found: Listing) -> tuple[list[str], list[str]]:
         sizes = {name: entry.size for name, entry in listing.of("file").items()}
-        differing, unread = self._unequal(source, sizes)
-        return differing + self.odd_links(listing.of("link"), self.listing() or Listing({})), unread
+        differing, unread = self._unequal(source, sizes, found)
+        return differing + self.odd_links(listing.of("link"), found), unread
 
-    def _unequal(self, source: SourceReader, sizes: dict[str, int]) -> tuple[list[str], list[str]]:
-        found = (self.listing() or Listing({})).entries
+    def _unequal(
+        self, source: SourceReader, sizes: dict[str, int], found: Listing
+    ) -> tuple[list[str], list[str]]:
+        if not sizes:
+            return [], []
         there = source.checksums([n for n, s in sizes.items() if s < SINGLE_PART_BYTES], self.algorithm)
         # A checksum that differs may be another one than MD5 (encrypted objects): the bytes decide.
-        unsure = [
-            n for n in sizes if n not in there or there[n] != getattr(found.get(standard_name(n)), "md5", "")
-        ]
+        kept = {n: getattr(found.entries.get(standard_name(n)), "md5", "") for n in sizes}
+        unsure = [n for n in sizes if n not in there or there[n] != kept[n]]
         return compare_bytes(self._rclone, source.remote, self.remote, unsure)
 
     def odd_links(self, links: dict[str, Entry], found: Listing) -> list[str]:
@@ -193,8 +204,8 @@ def _stored(link: str) -> str:
 
 
 def _entry(line: str) -> tuple[str, Entry]:
-    size, name, md5 = line.split("\t")
-    return name, Entry("file", int(size), md5=md5)
+    size, name, written, md5 = line.split("\t")
+    return name, Entry("file", int(size), changed_at=int(written) / 1e9, md5=md5)
 
 
 def _md5(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from core.access import Journal
 from core.errors import ApplyFailed
 from tasks.aws.endpoint import AwsAccount, AwsWriter
-from tasks.files.bucket_reader import LINK_SUFFIX, MARK, BucketReader, tag_of
+from tasks.files.bucket_reader import LINK_SUFFIX, MARK, TIMES, BucketReader, tag_of
 from tasks.files.listing import Listing
 from tasks.files.ports import CopyState, Moved
 from tasks.files.rclone import Rclone, Remote
@@ -33,7 +33,7 @@ class BucketWriter:
     def close(self) -> None:
         self._cloud.close()
 
-    def begin(self, copy: str, source: Listing) -> None:
+    def begin(self, copy: str, source: Listing, found: Listing | None) -> None:
         if self._look.state(copy) is None:
             self.finish(copy, CopyState(source.latest_change))
 
@@ -41,9 +41,10 @@ class BucketWriter:
         self._journal(f"{self._look.remote.address}: copy {len(names)} files from {source.address}")
         transfer(self._rclone, source, self._look.remote, names, _marked(copy), limit, moved)
 
-    def settle(self, copy: str, source: Listing) -> None:
+    def settle(self, copy: str, source: Listing, found: Listing, *, moved: bool) -> None:
         links = source.of("link")
-        names = self._look.odd_links(links, self._look.listing() or Listing({}))
+        # What moved were files: the stand-ins of links are as they were.
+        names = self._look.odd_links(links, found)
         if not names:
             return
         with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +66,9 @@ class BucketWriter:
             self._rclone.do(argv, self._look.remote, stdin=lines(sorted(ours)))
 
     def finish(self, copy: str, state: CopyState) -> None:
-        times = {"begun": state.begun_at, "copied": state.copied_at, "last": state.last_at}
+        times = dict(
+            zip(TIMES, (state.begun_at, state.copied_at, state.last_at, state.ready_at), strict=True)
+        )
         self._tag(copy, " ".join(f"{name}={time!r}" for name, time in times.items() if time is not None))
 
     def take_back(self, copy: str) -> None:

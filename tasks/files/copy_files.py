@@ -1,5 +1,6 @@
 """Copying a share to a disk or a bucket, and once more after the freeze."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -10,7 +11,7 @@ from core.facts import ABSENT, Fact, Known
 from core.plan import Change, Duration, Plan, Value
 from core.step import Reversal, Step
 from tasks.files.listing import Listing, Survey, leftovers, some, survey
-from tasks.files.ports import CopyState, Moved, Source, SourceReader, Target, TargetReader
+from tasks.files.ports import CopyState, Moved, Source, SourceReader, Target, TargetReader, TargetWriter
 from tasks.files.verifying import checks
 
 BYTES_PER_S = 40_000_000
@@ -24,6 +25,8 @@ class TargetFacts:
     begun: bool
     copied: bool
     last_copied: bool
+    ready: bool
+    """Levelled for the cutover; then what is left is told by the source alone."""
     to_copy_files: int
     to_copy_bytes: int
     to_settle: int
@@ -73,14 +76,21 @@ class CopyFiles(Step[CopyFacts]):
         if listing is None:
             return CopyFacts(ABSENT, ABSENT)
         share = Known(survey(listing, target.immovable(listing)))
-        found = target.listing()
-        if found is None:
-            return CopyFacts(share, ABSENT)
         state = target.state(self.copy)
-        clashes = [] if state else target.clashes(source, listing, found)
-        due = self._due(listing, state)
-        files, rest = target.outstanding(due, found)
-        files += _suspects(due, state, files)
+        clashes: list[str] = []
+        if self.last and state is not None and state.ready_at is not None:
+            # Users wait for the last copy: the list of the target is asked for when it is needed.
+            since = {n: e for n, e in listing.entries.items() if e.changed_at > state.ready_at}
+            files = list(Listing(since).of("file"))
+            rest = len(since) - len(files)
+        else:
+            found = target.listing()
+            if found is None:
+                return CopyFacts(share, ABSENT)
+            clashes = [] if state else target.clashes(source, listing, found)
+            due = self._due(listing, state)
+            files, rest = target.outstanding(due, found)
+            files += _suspects(due, state, files)
         return CopyFacts(
             share,
             Known(
@@ -88,6 +98,7 @@ class CopyFiles(Step[CopyFacts]):
                     begun=state is not None,
                     copied=state is not None and state.copied_at is not None,
                     last_copied=state is not None and state.last_at is not None,
+                    ready=state is not None and state.ready_at is not None,
                     to_copy_files=len(files),
                     to_copy_bytes=sum(listing.entries[name].size for name in files),
                     to_settle=rest,
@@ -107,7 +118,8 @@ class CopyFiles(Step[CopyFacts]):
             return listing
         return listing.until(state.copied_at)
 
-    def plan(self, facts: CopyFacts) -> Plan:
+    def required(self, facts: CopyFacts) -> tuple[Survey, TargetFacts | None]:
+        """What was found. Raises: errors.Refused where it cannot be copied."""
         if not isinstance(facts.share, Known):
             raise Refused(
                 f"{self.source.address} is not there",
@@ -117,12 +129,19 @@ class CopyFiles(Step[CopyFacts]):
         share = facts.share.value
         target = facts.target.value if isinstance(facts.target, Known) else None
         self._refuse(share, target)
+        return share, target
+
+    def plan(self, facts: CopyFacts) -> Plan:
+        share, target = self.required(facts)
         if target is not None and self._is_done(target):
             when = "the last copy was made at cutover" if target.last_copied else "the share is copied"
             return Plan(nothing_because=f"{when}; what changes later is left to the last copy")
         files = target.to_copy_files if target else share.files
         size = target.to_copy_bytes if target else share.size_bytes
-        p50 = 3 + size / (self.limit_bytes_s or BYTES_PER_S) + files / FILES_PER_S
+        p50 = 3.0
+        # Until the share is ready, what the last copy would find to do is the readiness's to do.
+        if not self.last or (target is not None and target.ready):
+            p50 += size / (self.limit_bytes_s or BYTES_PER_S) + files / FILES_PER_S
         change = Change(
             "copy",
             f"share {self.source.address} to {self.target.address}",
@@ -169,31 +188,51 @@ class CopyFiles(Step[CopyFacts]):
         return not self.last and target.copied and not (target.to_copy_files or target.to_settle)
 
     def apply(self, plan: Plan, writer: Writer) -> None:
+        listing, _ = self.bring_level(writer)
+        moment = listing.latest_change
+        state = CopyState(moment, moment, moment if self.last else None)
+        writer.open(self.target).finish(self.copy, state)
+
+    def bring_level(self, writer: Writer) -> tuple[Listing, list[str]]:
+        """Make the target what the source is, as it was listed; gives that list and the files that moved."""
         source, target = writer.reader.open(self.source), writer.reader.open(self.target)
         listing = self._listed(source)
-        found = target.listing() or Listing({})
+        there = target.listing()
+        found = there or Listing({})
         state = target.state(self.copy)
         names, _ = target.outstanding(listing, found)
-        names += target.touched(source, _suspects(listing, state, names))
+        names += target.touched(source, _suspects(listing, state, names), found)
         self._require_room(target, listing, names)
         writing = writer.open(self.target)
-        writing.begin(self.copy, listing)
+        writing.begin(self.copy, listing, there)
         strangers = target.strangers(listing, found)
         # Before the last copy only unfinished files go: what vanished at the source may be a mistake.
         gone = strangers if self.last else leftovers(strangers)
-        if gone and target.ours(self.copy, gone):
+        removes = bool(gone) and bool(target.ours(self.copy, gone))
+        if removes:
             writing.remove(self.copy, gone, "what the source no longer has")
         if names:
-            moved: Moved = partial(writer.progress, unit="bytes")
-            try:
-                writing.transfer(self.copy, source.remote, names, self.limit_bytes_s, moved)
-            except ApplyFailed:
-                left, _ = target.outstanding(listing, target.listing() or Listing({}))
-                self._require_room(target, listing, left)
+            self._transfer(writer, writing, listing, names)
+        writing.settle(self.copy, listing, found, moved=there is None or removes or bool(names))
+        return listing, names
+
+    def _transfer(
+        self, writer: Writer, writing: TargetWriter, listing: Listing, names: Collection[str]
+    ) -> None:
+        source, target = writer.reader.open(self.source), writer.reader.open(self.target)
+        moved: Moved = partial(writer.progress, unit="bytes")
+        try:
+            writing.transfer(self.copy, source.remote, names, self.limit_bytes_s, moved)
+        except ApplyFailed:
+            left, _ = target.outstanding(listing, target.listing() or Listing({}))
+            self._require_room(target, listing, left)
+            if self.last or not self._moves(source, listing, left):
                 raise
-        writing.settle(self.copy, listing)
-        moment = listing.latest_change
-        writing.finish(self.copy, CopyState(moment, moment, moment if self.last else None))
+
+    def _moves(self, source: SourceReader, listing: Listing, left: Collection[str]) -> bool:
+        """Whether all that did not arrive was being written to: a later copy brings that."""
+        now = self._listed(source).entries
+        return bool(left) and all(now.get(name) != listing.entries[name] for name in left)
 
     def _listed(self, source: SourceReader) -> Listing:
         listing = source.listing()
@@ -216,7 +255,10 @@ class CopyFiles(Step[CopyFacts]):
             )
 
     def verify(self, reader: Reader) -> tuple[Check, ...]:
-        return checks(reader.open(self.source), reader.open(self.target), self.copy, last=self.last)
+        known = reader.proved.get(self.copy, frozenset()) if self.last else frozenset()
+        return checks(
+            reader.open(self.source), reader.open(self.target), self.copy, last=self.last, known=known
+        )
 
     def undo(self, plan: Plan, writer: Writer) -> None:
         if plan.is_empty:

@@ -32,6 +32,12 @@ class FolderReader:
     def listing(self) -> Listing | None:
         return self._shell.listing(self._path)
 
+    def now(self) -> float:
+        return self._shell.now()
+
+    def key(self, name: str, entry: Entry) -> str:
+        return name
+
     def checksums(self, names: Collection[str], algorithm: str) -> dict[str, str]:
         return self._shell.checksums(self._path, names, algorithm)
 
@@ -59,7 +65,8 @@ class FolderReader:
         record = self.record(copy)
         if record is None:
             return None
-        return CopyState(record["begun_at"], record["copied_at"], record["last_at"])
+        # Copies of before there was a readiness have no such entry.
+        return CopyState(record["begun_at"], record["copied_at"], record["last_at"], record.get("ready_at"))
 
     def ours(self, copy: str, names: Collection[str]) -> set[str]:
         record = self.record(copy) or {"made": []}
@@ -79,7 +86,7 @@ class FolderReader:
         files = sorted(name for name in differ.content if wanted[name].kind == "file")
         return files, len(differ.all) - len(files)
 
-    def touched(self, source: SourceReader, names: Collection[str]) -> list[str]:
+    def touched(self, source: SourceReader, names: Collection[str], found: Listing) -> list[str]:
         differing, unread = self._unequal(source, names)
         return differing + unread
 
@@ -93,10 +100,12 @@ class FolderReader:
     def differing(self, source: SourceReader, listing: Listing, found: Listing) -> Differences:
         return differences(self.wanted(listing), found.entries)
 
-    def unequal(self, source: SourceReader, listing: Listing) -> tuple[list[str], list[str]]:
+    def unequal(self, source: SourceReader, listing: Listing, found: Listing) -> tuple[list[str], list[str]]:
         return self._unequal(source, listing.of("file"))
 
     def _unequal(self, source: SourceReader, names: Collection[str]) -> tuple[list[str], list[str]]:
+        if not names:
+            return [], []
         with ThreadPoolExecutor(1) as aside:
             theirs = aside.submit(source.checksums, names, self.algorithm)
             here = self.checksums(names, self.algorithm)

@@ -35,14 +35,14 @@ class FolderWriter:
     def close(self) -> None:
         self._connection.close()
 
-    def begin(self, copy: str, source: Listing) -> None:
+    def begin(self, copy: str, source: Listing, found: Listing | None) -> None:
         wanted = source.of("file", "folder", "link")
-        found = self._look.listing()
         there = found.entries if found else {}
         record = self._look.record(copy) or {
             "begun_at": source.latest_change,
             "copied_at": None,
             "last_at": None,
+            "ready_at": None,
             "made": [],
             "folders": {n: _access(e) for n, e in there.items() if n in wanted and e.kind == "folder"},
             "parents": [] if found else LookingShell(self._connection).missing_parents(self._path),
@@ -58,9 +58,10 @@ class FolderWriter:
         options = ["--no-update-dir-modtime"]
         transfer(Rclone(reading=False), source, self._look.remote, names, options, limit, moved)
 
-    def settle(self, copy: str, source: Listing) -> None:
+    def settle(self, copy: str, source: Listing, found: Listing, *, moved: bool) -> None:
         wanted = self._look.wanted(source)
-        found = self._look.listing() or Listing({})
+        if moved:
+            found = self._look.listing() or Listing({})
         differ = differences(wanted, found.entries)
         # Only where the content is as it was listed: what changed since is left to the next copy.
         files = [n for n in differ.access if wanted[n].kind == "file" and n not in differ.content]

@@ -1,5 +1,6 @@
 """What stands in a share: its entries, what is worth saying about them, and how two listings differ."""
 
+import hashlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +26,8 @@ class Entry:
     size: int = 0
     modified_at: float | None = None
     changed_at: float = 0.0
-    """When content, name, mode or owner changed last (ctime): nobody can set it back."""
+    """When content, name, mode or owner changed last (ctime; in a bucket when the object was written): the
+    system that keeps the entry sets it, nobody can set it back."""
     mode: str = ""
     owner: str = ""
     group: str = ""
@@ -34,6 +36,7 @@ class Entry:
     target: str = ""
     links: int = 1
     md5: str = ""
+    inode: int = 0
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,11 @@ def _aspects(want: Entry, have: Entry) -> Iterator[str]:
     other_mode = want.kind != "link" and want.mode != have.mode
     if want.mode and (other_mode or (want.owner, want.group) != (have.owner, have.group)):
         yield "access"
+
+
+def fingerprint(name: str, ours: Entry, theirs: Entry) -> bytes:
+    """Stands for an entry as it is at both sides: any change of either gives another one."""
+    return hashlib.blake2b(repr((name, ours, theirs)).encode(), digest_size=16).digest()
 
 
 def leftovers(names: Iterable[str]) -> list[str]:

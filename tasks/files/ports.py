@@ -19,12 +19,13 @@ class CopyState:
 
     Units: the source's own clock (ctime), seconds since 1970. What has not changed since `begun_at` is
     whole where it is at the target; what has not changed since `copied_at` is there. `last_at` is the
-    same for the last copy, at cutover.
+    same for the last copy, at cutover; `ready_at` for the copy just before the freeze.
     """
 
     begun_at: float
     copied_at: float | None = None
     last_at: float | None = None
+    ready_at: float | None = None
 
 
 class SourceReader(Protocol):
@@ -35,6 +36,9 @@ class SourceReader(Protocol):
 
     def listing(self) -> Listing | None:
         """All entries, or None where the share is not there. Raises: errors.Unreadable."""
+
+    def now(self) -> float:
+        """By the clock that its entries' `changed_at` is taken from."""
 
     def checksums(self, names: Collection[str], algorithm: str) -> dict[str, str]:
         """By name; what could not be read is left out."""
@@ -53,6 +57,9 @@ class TargetReader(Protocol):
     def wanted(self, source: Listing) -> dict[str, Entry]:
         """What the listing must hold once this source is copied, named as this target names it."""
 
+    def key(self, name: str, entry: Entry) -> str:
+        """What the listing calls this entry of a source."""
+
     def immovable(self, source: Listing) -> tuple[str, ...]:
         """Entries that cannot be held here, each with the reason."""
 
@@ -68,7 +75,7 @@ class TargetReader(Protocol):
     def outstanding(self, listing: Listing, found: Listing) -> tuple[list[str], int]:
         """The source's files that are missing or visibly others here, and how many other entries are."""
 
-    def touched(self, source: SourceReader, names: Collection[str]) -> list[str]:
+    def touched(self, source: SourceReader, names: Collection[str], found: Listing) -> list[str]:
         """Which of these files, here in the same size, differ in time or content."""
 
     def strangers(self, listing: Listing, found: Listing) -> list[str]:
@@ -80,7 +87,7 @@ class TargetReader(Protocol):
     def differing(self, source: SourceReader, listing: Listing, found: Listing) -> Differences:
         """Everything but content, modification times included."""
 
-    def unequal(self, source: SourceReader, listing: Listing) -> tuple[list[str], list[str]]:
+    def unequal(self, source: SourceReader, listing: Listing, found: Listing) -> tuple[list[str], list[str]]:
         """The files whose content differs, and those whose content could not be compared."""
 
     def close(self) -> None: ...
@@ -89,14 +96,20 @@ class TargetReader(Protocol):
 class TargetWriter(Protocol):
     """Writes a copy, journalling just before every write. Safe to repeat. Raises: errors.ApplyFailed."""
 
-    def begin(self, copy: str, source: Listing) -> None:
-        """Write down that the copy begins and what it brings; nothing is copied before."""
+    def begin(self, copy: str, source: Listing, found: Listing | None) -> None:
+        """Write down that the copy begins and what it brings; nothing is copied before.
+
+        `found` is what is here, None where not even the place is.
+        """
 
     def transfer(self, copy: str, source: Remote, names: Collection[str], limit: int, moved: Moved) -> None:
         """Copy these files of the source; `limit` in bytes per second, 0 for none."""
 
-    def settle(self, copy: str, source: Listing) -> None:
-        """What a file's content does not carry: folders, links, modes, owners, times."""
+    def settle(self, copy: str, source: Listing, found: Listing, *, moved: bool) -> None:
+        """What a file's content does not carry: folders, links, modes, owners, times.
+
+        `found` is what was here before anything of this source moved, `moved` whether anything did.
+        """
 
     def remove(self, copy: str, names: Collection[str], what: str) -> None:
         """Remove entries that the copy brought."""

@@ -18,8 +18,8 @@ from tasks.hosts.probes import Probe, require_probe
 HASHING_S = 6 * 3600.0
 """A checksum program is silent while it reads one large file."""
 
-_FORMAT = "\\0".join(("%y", "%s", "%T@", "%C@", "%m", "%u", "%g", "%U", "%G", "%n", "%P", "%l")) + "\\0"
-_COLUMNS = 12
+_FORMAT = "\\0".join(("%y", "%s", "%T@", "%C@", "%m", "%u", "%g", "%U", "%G", "%n", "%i", "%P", "%l")) + "\\0"
+_COLUMNS = 13
 _KINDS: dict[str, Kind] = {"f": "file", "d": "folder", "l": "link"}
 _SUMS = tuple(
     Probe(("xargs", "-0", "-r", tool, "-z", "--"), operands=False) for tool in ("md5sum", "sha256sum")
@@ -62,6 +62,13 @@ class LookingShell:
         found = (line.split("  ", 1) for line in output.text.split("\0") if "  " in line)
         return {name[len(path.rstrip("/")) + 1 :]: checksum for checksum, name in found}
 
+    def now(self) -> float:
+        """By the host's own clock, in whole seconds. Raises: errors.Unreadable."""
+        output = self.run(["date", "+%s"])
+        if output.status or not output.text.strip().isdigit():
+            raise Unreadable(f"{self.address}: date: {output.complaint}", why="Its clock was not told.")
+        return float(output.text)
+
     def free_bytes(self, path: str) -> int | None:
         output = self.run(["df", "-B1", "--output=avail,target"])
         best, free = "", None
@@ -95,7 +102,7 @@ class LookingShell:
 def _entries(text: str) -> Iterator[tuple[str, Entry]]:
     fields = text.split("\0")
     for start in range(0, len(fields) - _COLUMNS, _COLUMNS):
-        kind, size, modified, changed, mode, owner, group, uid, gid, links, name, target = fields[
+        kind, size, modified, changed, mode, owner, group, uid, gid, links, inode, name, target = fields[
             start : start + _COLUMNS
         ]
         yield (
@@ -112,6 +119,7 @@ def _entries(text: str) -> Iterator[tuple[str, Entry]]:
                 gid=int(gid),
                 target=target,
                 links=int(links),
+                inode=int(inode),
             ),
         )
 

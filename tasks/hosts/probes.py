@@ -60,6 +60,7 @@ PROBES = (
     Probe(_TAR, _TAR_OPTIONS, operands=False),
     Probe(("uname", "-r"), operands=False),
     Probe(("nproc", "--all"), operands=False),
+    Probe(("date", "+%s"), operands=False),
     Probe(("df",), frozenset({"-B1", "--output="}), operands=False),
     Probe(("ss",), frozenset({"-H", "-l", "-n", "-t", "-u", "-p"}), operands=False),
     Probe(("getent", "passwd", "--")),

@@ -98,3 +98,14 @@ def test_the_pool_lends_a_connection_to_one_step_at_a_time() -> None:
     assert Reader(pool).open(ENDPOINT) is lent
     second.close(healthy=False)
     assert Reader(pool).open(ENDPOINT) is not lent
+
+
+def test_what_is_idle_beside_a_broken_connection_is_not_lent_again() -> None:
+    """A server that restarts breaks them all: each would cost a step one of its few attempts."""
+    pool = Pool()
+    readers = [Reader(pool) for _ in range(3)]
+    lent = [reader.open(ENDPOINT) for reader in readers]
+    for reader in readers[:2]:
+        reader.close(healthy=True)
+    readers[2].close(healthy=False)
+    assert Reader(pool).open(ENDPOINT) not in lent

@@ -7,7 +7,7 @@ import pytest
 from core.errors import Refused
 from flows import testing as phase
 from flows.cutover_checks import confirm
-from flows.cutover_files import final_sync
+from flows.cutover_files import final_sync, levelled
 from flows.discovery_shares import shares
 from flows.files import files
 from inventory.loader import load
@@ -32,10 +32,15 @@ def test_files(inventory: Inventory) -> None:
         "files/share/share-disk": ("discovery/share/share", "environment/file-2/accounts"),
     }
     assert needs(final_sync(inventory)) == {
-        "cutover/share/demo-shop-share": ("files/share/demo-shop-share",),
-        "cutover/share/share-disk": ("files/share/share-disk",),
+        "cutover/share/demo-shop-share": ("cutover/share/demo-shop-share/readiness",),
+        "cutover/share/share-disk": ("cutover/share/share-disk/readiness",),
     }
-    assert {step.item for step in [*files(inventory), *final_sync(inventory)]} == {"share"}
+    assert needs(levelled(inventory)) == {
+        "cutover/share/demo-shop-share/readiness": ("files/share/demo-shop-share",),
+        "cutover/share/share-disk/readiness": ("files/share/share-disk",),
+    }
+    steps = [*files(inventory), *levelled(inventory), *final_sync(inventory)]
+    assert {step.item for step in steps} == {"share"}
 
 
 def test_testing(inventory: Inventory) -> None:
@@ -53,7 +58,14 @@ def test_testing(inventory: Inventory) -> None:
 def test_nothing_is_built_for_what_is_out_of_scope(inventory: Inventory) -> None:
     out = [item.model_copy(update={"in_scope": False}) for item in inventory.migration_list]
     empty = inventory.model_copy(update={"migration_list": tuple(out)})
-    assert [*shares(empty), *files(empty), *final_sync(empty), *phase.testing(empty), *confirm(empty)] == []
+    assert [
+        *shares(empty),
+        *files(empty),
+        *levelled(empty),
+        *final_sync(empty),
+        *phase.testing(empty),
+        *confirm(empty),
+    ] == []
 
 
 def test_two_shares_do_not_mix_in_one_place(inventory: Inventory) -> None:

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.access import Journal
+from core.access import Journal, Reader, Writer
 from core.errors import Unreadable
 from core.step import Step
 from inventory.secrets import SecretSource
-from tasks.files import CopyFiles, ReadShare, SourceFolder, TargetBucket, TargetFolder
+from tasks.files import CopyFiles, LevelFiles, ReadShare, SourceFolder, TargetBucket, TargetFolder
 from tasks.files.folder_reader import FolderReader
 from tasks.files.folder_writer import FolderWriter
-from tasks.files.ports import SourceReader, TargetReader, TargetWriter
+from tasks.files.ports import SourceReader, Target, TargetReader, TargetWriter
 from tasks.files.rclone import Remote
 from tasks.hosts.connection import Connection, Output
 from tasks.hosts.endpoint import SshHost
@@ -113,6 +113,20 @@ class FileWorld:
     def record(self) -> Path:
         return Path(ROOM, self.copy.replace("/", "~"))
 
+    @property
+    def target(self) -> Target:
+        raise NotImplementedError
+
+    def step(self, **other: Any) -> CopyFiles:
+        return CopyFiles(**(self._common | {"key": self.copy} | other))
+
+    def readiness(self) -> LevelFiles:
+        return LevelFiles(**(self._common | {"key": self.copy.replace("files/", "cutover/") + "/readiness"}))
+
+    @property
+    def _common(self) -> dict[str, Any]:
+        return {"source": self.source, "target": self.target, "copy": self.copy}
+
     def snapshot(self) -> object:
         return tree(self.share)
 
@@ -137,10 +151,9 @@ class DiskWorld(FileWorld):
             (self.place / "深").mkdir(parents=True, mode=0o700)
             (self.place / "theirs").write_text("not ours")
 
-    def step(self, **other: Any) -> CopyFiles:
-        target = LocalTarget(local_host(self.root), str(self.place))
-        wanted: dict[str, Any] = {"key": self.copy, "source": self.source, "target": target}
-        return CopyFiles(**(wanted | {"copy": self.copy} | other))
+    @property
+    def target(self) -> TargetFolder:
+        return LocalTarget(local_host(self.root), str(self.place))
 
     def flip(self) -> None:
         """One bit of one file; size and time stay."""
@@ -174,10 +187,9 @@ class BucketWorld(FileWorld):
         s3.put_object(Bucket=BUCKET, Key="theirs", Body=b"not ours")
         self.damage = lambda: s3.put_object(Bucket=BUCKET, Key="深/层/文件", Body=b"DEEP")
 
-    def step(self, **other: Any) -> CopyFiles:
-        target = TargetBucket(self.cloud_keys.account(), BUCKET)
-        wanted: dict[str, Any] = {"key": self.copy, "source": self.source, "target": target}
-        return CopyFiles(**(wanted | {"copy": self.copy} | other))
+    @property
+    def target(self) -> TargetBucket:
+        return TargetBucket(self.cloud_keys.account(), BUCKET)
 
     def snapshot(self) -> object:
         s3 = client("s3")
@@ -253,6 +265,33 @@ def _last_copy() -> tuple[Step[Any], World]:
     return world.step(key=f"cutover/{world.copy}", last=True), world
 
 
+def _copied_and_changed_since(world: FileWorld) -> tuple[Step[Any], World]:
+    done(world.step())
+    for name in ("-rf", "深/层/new"):
+        (world.share / name).write_bytes(b"since the copy")
+        os.utime(world.share / name, (MOMENT + 900, MOMENT + 900))
+    os.utime(world.share / "深/层", (MOMENT + 901, MOMENT + 901))
+    return world.readiness(), world
+
+
+def done(step: CopyFiles) -> None:
+    reader = Reader()
+    writer = Writer(reader, lambda text: None)
+    try:
+        step.apply(step.plan(step.inspect(reader)), writer)
+    finally:
+        writer.close()
+        reader.close()
+
+
+def _level_a_folder() -> tuple[Step[Any], World]:
+    return _copied_and_changed_since(DiskWorld())
+
+
+def _level_a_bucket() -> tuple[Step[Any], World]:
+    return _copied_and_changed_since(BucketWorld())
+
+
 def _read_share() -> tuple[Step[Any], World]:
     world = FileWorld()
     return ReadShare(key="discovery/share/share", source=world.source), world
@@ -264,6 +303,8 @@ CASES = (
         Case("files/copy-to-disk", _copy_to_a_new_folder),
         Case("files/copy-beside-others", _copy_beside_others),
         Case("files/copy-to-bucket", _copy_to_a_bucket),
+        Case("files/readiness-of-a-disk", _level_a_folder),
+        Case("files/readiness-of-a-bucket", _level_a_bucket),
         Case("files/last-copy", _last_copy),
     ]
     if os.geteuid() == 0
