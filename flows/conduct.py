@@ -7,8 +7,15 @@ from core.plan import MigrationPlan
 from flows import report as reports
 from flows.approval import Rehearsal, find_rehearsal, requester
 from flows.board import publish
-from flows.cutover import is_reversed
-from flows.guards import gate_guard, precondition_guard, preconditions_of, scope_guard, window_guard
+from flows.cutover import is_reversed, is_switch
+from flows.guards import (
+    gate_guard,
+    precondition_guard,
+    preconditions_of,
+    scope_guard,
+    switch_guard,
+    window_guard,
+)
 from flows.records import LedgerRecorder
 from flows.report import Result
 from flows.runner import RunReport, execute_graph, plan_graph, rehearse_graph, undo_graph
@@ -118,6 +125,7 @@ def _live_recorder(work: Work, run_id: str, approved: Rehearsal) -> LedgerRecord
             precondition_guard(work.inventory),
             window_guard(work.inventory, reports.cutover_need_s(work.whole, approved.plan)),
             gate_guard(work.inventory, work.ledger),
+            switch_guard(work.whole, is_switch),
         ),
     )
 

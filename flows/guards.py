@@ -1,11 +1,14 @@
-"""What forbids a step to be looked at (the scope) or to write: preconditions, the window, the gate."""
+"""What forbids a step to be looked at (scope) or to write: preconditions, the window, the gate, a thaw."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
+from core.access import Reader
+from core.checks import Status
 from core.errors import Refused
+from core.graph import Graph
 from core.step import Step
 from inventory.model import Inventory
 from inventory.preconditions import Finding, blocking, evaluate
@@ -98,3 +101,44 @@ def gate_guard(inventory: Inventory, ledger: LedgerReader) -> Guard:
             )
 
     return guard
+
+
+_HOLDING = ("/freeze", "/drain")
+"""What must hold at the very moment of the switch, and may have ended since it was proved."""
+
+
+def switch_guard(graph: Graph, is_switch: Callable[[str], bool]) -> Guard:
+    """Refuses to send users to the new side once what their switch rests on does not hold any more.
+
+    A server that restarts has forgotten that it is read-only, and takes writes that nobody brings over.
+    """
+
+    def guard(step: Step[Any]) -> None:
+        if is_switch(step.key):
+            rests_on = graph.ancestors([step.key])
+            refuse_unless_still_ready(graph.steps[key] for key in graph.order if key in rests_on)
+
+    return guard
+
+
+def refuse_unless_still_ready(steps: Iterable[Step[Any]]) -> None:
+    """Proves once more, just before a switch, what came before it under the freeze.
+
+    Raises: errors.Refused
+    """
+    reader = Reader()
+    try:
+        for step in steps:
+            if not step.key.endswith(_HOLDING):
+                continue
+            for check in step.verify(reader):
+                if check.status is not Status.PASS:
+                    raise Refused(
+                        f"{step.key} does not hold any more: {check.name}: planned {check.planned},"
+                        f" actual {check.actual}",
+                        why="A server that restarts forgets that it was read-only, and what was written there"
+                        " since would be lost.",
+                        next_command="qianyun cutover  # again; keep the source from restarting meanwhile",
+                    )
+    finally:
+        reader.close()

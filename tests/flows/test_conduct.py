@@ -260,6 +260,23 @@ def test_a_switch_that_was_never_made_takes_the_cutover_back(small: Small) -> No
     assert small.store.values == {"health": 1, "copied": 1}
 
 
+def test_a_source_that_thawed_before_the_switch_keeps_users_where_they_are(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = small.approved()
+    refresh = Stubborn.apply
+
+    def restarts_meanwhile(self: Any, plan: Plan, writer: Writer) -> None:
+        refresh(self, plan, writer)
+        self.endpoint.store.values.pop("frozen")
+
+    monkeypatch.setattr(Stubborn, "apply", restarts_meanwhile)
+    result = small.execute(digest)
+    assert result.error is not None and "freeze does not hold any more" in str(result.error)
+    assert states(result)["cutover/dns/shop"] == "Refused"
+    assert small.store.values == {"health": 1, "copied": 1}, "and the cutover is taken back"
+
+
 def test_a_run_killed_before_the_switch_was_written_proves_everything_again(small: Small) -> None:
     digest = small.approved()
     small.execute(digest, "databases", "testing")
