@@ -18,6 +18,7 @@ from tasks.databases.steps import (
     CompareDirty,
     CreateObjects,
     DrainChanges,
+    EndReplication,
     FreezeSource,
     GetReady,
     Move,
@@ -102,13 +103,17 @@ def _refreshed(one: _Moved, freeze: str) -> list[Step[Any]]:
 def _drained(one: _Moved, freeze: str) -> list[Step[Any]]:
     common: dict[str, Any] = {"item": one.name, "move": one.move}
     drain = DrainChanges(key=f"{one.stem}/drain", needs=(freeze,), **common)
-    compared = CompareDirty(key=f"{one.stem}/comparison", needs=(drain.key,), without=TRIGGERS, **common)
+    drained: list[Step[Any]] = [drain]
+    if one.move.replicate_from:
+        drained.append(EndReplication(key=f"{one.stem}/replication", needs=(drain.key,), **common))
+    last = drained[-1].key
+    compared = CompareDirty(key=f"{one.stem}/comparison", needs=(last,), without=TRIGGERS, **common)
     triggers = CreateObjects(
         key=f"{one.stem}/triggers", needs=(compared.key,), without=ALL_BUT_TRIGGERS, **common
     )
     # Last of all: whatever is written on the target from here on belongs to its users.
     return [
-        drain,
+        *drained,
         compared,
         triggers,
         PrepareReturn(key=f"{one.stem}/return", needs=(triggers.key,), **common),

@@ -2,13 +2,18 @@
 
 from typing import Any, get_args
 
+from core.access import Reader
 from core.errors import Refused
 from core.step import Step
 from flows.dms import dms_moved
 from inventory.migration import Item
 from inventory.model import Inventory
+from inventory.secrets import SecretSource
+from inventory.sources import Database
+from inventory.targets import TargetDatabase
 from tasks.databases.engines import server_of
-from tasks.databases.model import ObjectKind
+from tasks.databases.follow import RETURNING
+from tasks.databases.model import ObjectKind, Origin
 from tasks.databases.steps import (
     CompareDatabase,
     CompareFollowed,
@@ -18,6 +23,7 @@ from tasks.databases.steps import (
     CreateSchema,
     FollowSource,
     Move,
+    Replicate,
 )
 
 TRIGGERS: frozenset[ObjectKind] = frozenset({"trigger"})
@@ -48,6 +54,31 @@ def move_of(inventory: Inventory, item: Item) -> Move:
         target_schema=target.schema_name,
         accounts=source.accounts,
         left_out=source.leave_out,
+        replicate_from=_origin(inventory, source, target) if item.method == "follow" else None,
+    )
+
+
+def target_leads(move: Move, reader: Reader) -> bool:
+    """Whether users are on the target, and the source follows: then our marks stand there, and it is shut.
+
+    A note of an earlier cutover that went no further stands beside an open source.
+    """
+    source = move.open_source(reader)
+    marks = source.marks(move.source_schema)
+    return bool(marks and marks.position and (marks.stage == RETURNING or source.is_frozen()))
+
+
+def _origin(inventory: Inventory, source: Database, target: TargetDatabase) -> Origin | None:
+    wish = target.replicate_from
+    if wish is None:
+        return None
+    return Origin(
+        host=wish.address or source.address,
+        port=wish.port or source.port,
+        user=wish.user,
+        password=SecretSource(wish.password, inventory.folder),
+        tls=wish.tls or bool(wish.ca),
+        ca=wish.ca,
     )
 
 
@@ -79,5 +110,6 @@ def _followed(move: Move, name: str) -> list[Step[Any]]:
         CompareFollowed(
             key=f"{stem}/comparison", needs=(f"{stem}/accounts",), item=name, move=move, without=TRIGGERS
         ),
-        FollowSource(key=f"{stem}/follow", needs=(f"{stem}/comparison",), item=name, move=move),
+        Replicate(key=f"{stem}/replication", needs=(f"{stem}/comparison",), item=name, move=move),
+        FollowSource(key=f"{stem}/follow", needs=(f"{stem}/replication",), item=name, move=move),
     ]

@@ -12,6 +12,7 @@ def databases_read(inventory: Inventory) -> list[Step[Any]]:
     steps: list[Step[Any]] = []
     for item in inventory.in_scope("database"):
         database = inventory.database(item.name)
+        wish = inventory.target_database(item.target[0]).replicate_from
         steps.append(
             ReadDatabase(
                 key=f"discovery/database/{item.name}",
@@ -20,6 +21,7 @@ def databases_read(inventory: Inventory) -> list[Step[Any]]:
                 schema=database.schema_name,
                 method=item.method,
                 left_out=database.leave_out,
+                replicator=wish.user if wish and item.method == "follow" else "",
             )
         )
     return steps

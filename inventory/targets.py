@@ -102,6 +102,21 @@ class DmsProvider(Noun):
     target_certificate: str = Field(default="", description="TLS to the target: certificate in DMS (ARN)")
 
 
+class ReplicateFrom(Noun):
+    """The target reaches the source: its own replication carries the rows (method: follow)."""
+
+    address: Address | None = Field(
+        default=None, description="Of the source as the target sees it; empty: the source's own address"
+    )
+    port: int | None = Field(default=None, ge=1, le=65535, description="Empty: the source's own port")
+    user: Words = Field(description="Account at the source with the right REPLICATION SLAVE")
+    password: SecretRef
+    tls: bool = Field(default=False, description="Encrypted; the certificate is checked where ca is given")
+    ca: str = Field(
+        default="", description="File on the target's server that says by whom the certificate is signed"
+    )
+
+
 class TargetDatabase(Noun):
     name: Name
     engine: Literal["mariadb", "mysql", "oracle", "sqlserver", "mongodb", "postgresql"]
@@ -111,6 +126,7 @@ class TargetDatabase(Noun):
     user: Words
     password: SecretRef
     provider: DmsProvider | None = None
+    replicate_from: ReplicateFrom | None = None
 
 
 class Bucket(Noun):

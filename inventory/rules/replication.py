@@ -1,4 +1,4 @@
-"""Method dms: what AWS DMS needs stands with the target database, and it can serve it."""
+"""What stands with a target database for method dms (AWS DMS) and for its own replication (follow)."""
 
 from collections.abc import Iterator
 
@@ -60,4 +60,33 @@ def _parts(draft: Draft, targets: Targets, path: Path, wish: DmsProvider) -> Ite
         )
 
 
-RULES = (dms_items_can_be_served, dms_knows_its_parts)
+def own_replication_fits(draft: Draft) -> Iterator[Finding]:
+    """A target that replicates by itself does so for a followed schema, whole and under its own name."""
+    if draft.targets is None or draft.migration_list is None:
+        return
+    sources = {database.name: database for database in draft.sources.databases}
+    items = {
+        item.target[0]: item
+        for _, item in draft.each(MIGRATION_LIST, ("items",), draft.migration_list.items)
+        if item.kind == "database" and item.in_scope and item.target
+    }
+    for path, database in draft.each(TARGETS, ("databases",), draft.targets.databases):
+        item = items.get(database.name)
+        if database.replicate_from is None or item is None:
+            continue
+        where = (*path, "replicate_from")
+        if item.method != "follow":
+            message = f"replicate_from is for method follow, {item.name!r} moves by {item.method}"
+            yield Finding(TARGETS, where, message)
+        if database.engine not in SERVED:
+            message = f"replicate_from is carried out for {' and '.join(SERVED)}, not {database.engine}"
+            yield Finding(TARGETS, where, message)
+        source = sources.get(item.name)
+        if source is not None and source.schema_name != database.schema_name:
+            message = (
+                f"replicated, {source.schema_name!r} keeps its name, the target's is {database.schema_name!r}"
+            )
+            yield Finding(TARGETS, where, message)
+
+
+RULES = (dms_items_can_be_served, dms_knows_its_parts, own_replication_fits)

@@ -18,6 +18,8 @@ class AccountsFacts:
     source: tuple[Account, ...]
     missing_at_source: tuple[str, ...]
     target: tuple[Account, ...]
+    crossing: bool = False
+    """Source and target are of different flavours: a password hash of the one means nothing to the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,11 @@ class CopyAccounts(Step[AccountsFacts]):
         keeps = target.account_names() | set(names)
         here = [_with_roles_among(keeps, source.account(self.move.source_schema, name)) for name in names]
         there = [target.account(self.move.target_schema, name) for name in names]
+        crossing = source.flavour() != target.flavour()
+        if crossing:
+            here = [_without_roles(account) for account in here]
         return AccountsFacts(
+            crossing=crossing,
             source=tuple(a for a in here if a is not None),
             missing_at_source=tuple(n for n, a in zip(names, here, strict=True) if a is None),
             target=tuple(a for a in there if a is not None),
@@ -56,10 +62,18 @@ class CopyAccounts(Step[AccountsFacts]):
         changes = []
         for wanted in facts.source:
             found = there.get(wanted.name)
+            if found is None and facts.crossing:
+                raise Refused(
+                    f"account {wanted.name} is not at {self.move.target.address}, and"
+                    f" {self.move.source.address} keeps its password in a form that is not known there",
+                    why="Made there by hand with the password that its programs know, its rights are brought"
+                    " along; or take it out of the accounts that move.",
+                    next_command=f"CREATE USER {wanted.name} IDENTIFIED BY ...;  # at the target",
+                )
             if found is None:
                 notes = {"left_behind": list(wanted.left_behind)}
                 changes.append(Change("create", f"account {wanted.name}", None, _state(wanted), notes))
-            elif found.authentication_digest != wanted.authentication_digest:
+            elif not facts.crossing and found.authentication_digest != wanted.authentication_digest:
                 raise Refused(
                     f"account {wanted.name} is at {self.move.target.address} with another password",
                     why="Changing it could lock out whoever uses it there.",
@@ -91,13 +105,7 @@ class CopyAccounts(Step[AccountsFacts]):
         ]
         for wanted in facts.source:
             found = there.get(wanted.name)
-            checks.append(
-                Check.equal(
-                    f"account {wanted.name}: authentication",
-                    wanted.authentication_digest,
-                    found.authentication_digest if found else "absent",
-                )
-            )
+            checks.append(_authentication_check(wanted, found, facts.crossing))
             missing = lacking(wanted.grants, found.grants if found else ())
             checks.append(Check.equal(f"account {wanted.name}: rights missing", "none", _list(missing)))
         return tuple(checks) or (Check.equal("accounts that move with it", 0, 0),)
@@ -149,6 +157,24 @@ def _with_roles_among(keeps: Collection[str], account: Account | None) -> Accoun
     lost = [g for g in account.grants if g.role and g.role not in keeps]
     kept = tuple(g for g in account.grants if g not in lost)
     return replace(account, grants=kept, left_behind=(*account.left_behind, *map(str, lost)))
+
+
+def _without_roles(account: Account | None) -> Account | None:
+    """Roles are accounts in MySQL and things of their own in MariaDB: they are left behind, by name."""
+    if account is None:
+        return None
+    roles = tuple(grant for grant in account.grants if grant.role)
+    kept = tuple(grant for grant in account.grants if not grant.role)
+    return replace(account, grants=kept, left_behind=(*account.left_behind, *map(str, roles)))
+
+
+def _authentication_check(wanted: Account, found: Account | None, crossing: bool) -> Check:
+    label = f"account {wanted.name}: authentication"
+    if crossing:
+        return Check.equal(label, "made by hand", "made by hand" if found else "absent")
+    return Check.equal(
+        label, wanted.authentication_digest, found.authentication_digest if found else "absent"
+    )
 
 
 def _state(account: Account) -> Value:

@@ -17,6 +17,7 @@ _PURPOSES: Mapping[str, tuple[Purpose, ...]] = {
     "follow": ("copy-from", "accounts-from", "follow-from", "freeze", "return-to"),
     "dms": ("copy-from", "accounts-from", "follow-from", "freeze"),
 }
+_REPLICATE: Purpose = "replicate-from"
 _NEEDS_A_LOG = ("follow", "dms")
 
 
@@ -41,7 +42,8 @@ class Assessment:
     @property
     def checks(self) -> tuple[Check, ...]:
         """What stands in the way of the method that was chosen."""
-        lacking = {p: self.missing_privileges.get(p, ()) for p in _PURPOSES.get(self.method, ())}
+        purposes = (*_PURPOSES.get(self.method, ()), *({_REPLICATE} & self.missing_privileges.keys()))
+        lacking = {p: self.missing_privileges.get(p, ()) for p in purposes}
         found = [
             Check.equal(f"privileges for {purpose}", "all there", " ".join(statements) or "all there")
             for purpose, statements in lacking.items()
@@ -54,10 +56,20 @@ class Assessment:
 
 
 def assessed(
-    port: ReadPort, schema: str, tables: Sequence[Table], method: str, left_out: tuple[str, ...]
+    port: ReadPort,
+    schema: str,
+    tables: Sequence[Table],
+    method: str,
+    left_out: tuple[str, ...],
+    replicator: str = "",
 ) -> Assessment:
-    """`tables` without those left out; `port` with everything."""
+    """`tables` without those left out; `port` with everything.
+
+    `replicator`: the account by which the target replicates itself; "" where it does not.
+    """
     missing = {p: port.missing_privileges(schema, p) for p in _PURPOSES.get(method, ("copy-from",))}
+    if replicator:
+        missing[_REPLICATE] = port.lacking_to_replicate(replicator)
     known = {f"table {t.name}" for t in port.tables(schema)} | {o.label for o in port.objects(schema)}
     known |= {reason.partition(": ")[0] for reason in port.unmovable(schema)} if left_out else set()
     rates = measured_rates(port, schema, tables)

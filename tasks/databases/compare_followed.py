@@ -24,7 +24,7 @@ class CompareFollowed(CompareDatabase):
     def verify(self, reader: Reader) -> tuple[Check, ...]:
         source, target = sides(self.move, reader)
         marks = target.port.marks(target.schema) or Marks()
-        if not marks.stage:
+        if not (marks.stage or marks.replicated or marks.moved_on):
             return super().verify(reader)
         on_its_way = source.port.lag_bytes(marks.position) > 0
         checks, pairs = self.definitions(reader)

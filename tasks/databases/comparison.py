@@ -122,6 +122,8 @@ class Comparison:
     frozen: the source does not change, so the first look counts. followed: a relay brings the source's
     changes over; a row is proved different only once the target has passed the moment it was read.
     Otherwise the target is a copy of one moment, and the copy's own mark tells whether it is still that.
+    back: after the switch the target leads and the source is followed up to it; pairs, marks and results are
+    then those of the target first.
     """
 
     move: Move
@@ -130,6 +132,7 @@ class Comparison:
     followed: bool = False
     narrow_moved: bool = True
     """Whether to count what changed at the source since the copy."""
+    back: bool = False
 
     def run(
         self, reader: Reader, pairs: Sequence[tuple[Table, Table]], marks: Marks, progress: Progress
@@ -227,7 +230,7 @@ class Comparison:
         while True:
             # The goal's distance is taken first: the log only grows, so the target is never flattered.
             distance = _lag_bytes(sides, goal)
-            marks = sides.target.run(lambda port: port.marks(self.move.target_schema)) or Marks()
+            marks = sides.target.run(lambda port: port.marks(sides.target.schema)) or Marks()
             if marks.position and _lag_bytes(sides, marks.position) <= distance:
                 return True
             if time.monotonic() > end:
@@ -242,8 +245,9 @@ class Comparison:
         move = self.move
         source = Side(move.source, move.source_schema, move.open_source(reader), workers)
         target = Side(move.target, move.target_schema, move.open_target(reader), workers)
+        first, second = (target, source) if self.back else (source, target)
         try:
-            yield Sides(source, target, self.pace.most_running, ahead=2 * workers)
+            yield Sides(first, second, self.pace.most_running, ahead=2 * workers, back=self.back)
         finally:
             source.close()
             target.close()

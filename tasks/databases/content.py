@@ -1,15 +1,18 @@
 """Rows: a table's digest, and bringing one table of the target to the source's content, range by range."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from core.errors import ApplyFailed
 from tasks.databases.crew import Crew, Hand, Pace
 from tasks.databases.model import (
     ContentDigest,
     KeyRange,
     Mark,
+    RowBatch,
     Table,
 )
 from tasks.databases.port import ReadPort, WritePort
@@ -18,6 +21,8 @@ _RANGE_BYTES = 8 << 20
 _FEWEST, _MOST = 20, 20_000
 _DIGEST_ROWS = 50_000
 """Rows digested in one statement: the server keeps 32 bytes of each meanwhile."""
+_TRIES, _PAUSE_S = 8, 0.05
+"""How often a range is begun again that lost against another worker's."""
 
 RowsDone = Callable[[int], None]
 
@@ -98,7 +103,7 @@ class _Levelling:
             self._crew.add(partial(work, within))
 
     def _clear(self, within: KeyRange, hand: Hand) -> None:
-        hand.write.clear_range(self._to, self._table, within)
+        _tried(lambda: hand.write.clear_range(self._to, self._table, within))
         self._piece_done(hand)
 
     def _fill(self, within: KeyRange, hand: Hand, fresh: bool) -> None:
@@ -106,13 +111,54 @@ class _Levelling:
         self._piece_done(hand)
 
     def _put(self, within: KeyRange, hand: Hand, fresh: bool) -> None:
-        rows = hand.source.rows(self._from, self._table, within, hand.write.row_form())
-        hand.write.replace_range(self._to, self._table, within, rows, fresh)
+        def put() -> None:
+            rows = _Rows(hand.source.rows(self._from, self._table, within, hand.write.row_form()))
+            try:
+                hand.write.replace_range(self._to, self._table, within, rows, fresh)
+            finally:
+                rows.read_to_their_end()
+
+        _tried(put)
 
     def _finish(self, hand: Hand) -> None:
         hand.write.make_indexes(self._to, self._table.name)
         level_auto_increment(self._table, hand.look, self._to, hand.write)
         hand.write.finish_table(self._to, self._table.name, str(self.total), self._position)
+
+
+class _Rows:
+    """The rows of a range on their way. A source that is left in the middle of them cannot be asked again
+    for anything of its moment."""
+
+    def __init__(self, batches: Iterator[RowBatch]) -> None:
+        self._batches = batches
+        self._begun = False
+
+    def __iter__(self) -> Iterator[RowBatch]:
+        return self
+
+    def __next__(self) -> RowBatch:
+        self._begun = True
+        return next(self._batches)
+
+    def read_to_their_end(self) -> None:
+        if self._begun:
+            for _ in self._batches:
+                pass
+
+
+def _tried(work: Callable[[], None]) -> None:
+    """Where a table has indexes already, workers side by side lock each other out: who lost begins again."""
+    first: ApplyFailed | None = None
+    for left in reversed(range(_TRIES)):
+        try:
+            work()
+            return
+        except ApplyFailed as error:
+            first = first or error
+            if not error.transient or not left:
+                raise first from None  # of a connection that is gone the first says why
+            time.sleep(_PAUSE_S * (_TRIES - left))
 
 
 def bring_level(

@@ -191,7 +191,7 @@ class CopyData(Step[DataFacts]):
         return Check.equal(f"table {name}: rows", mark.digest, str(actual))
 
     def undo(self, plan: Plan, writer: Writer) -> None:
-        look = writer.reader.open(self.move.target)
+        look = self.move.look_at_target(writer.reader)
         schema = self.move.target_schema
         marks = look.marks(schema) or Marks()
         port = writer.open(self.move.target)
@@ -233,7 +233,8 @@ class CopyData(Step[DataFacts]):
 
 def _moved_on(mark: Mark, marks: Marks) -> bool:
     """Whether the relay has brought changes since the copied moment."""
-    return bool(mark.position and marks.position and mark.position != marks.position)
+    moved = marks.replicated or mark.position != marks.position
+    return bool(mark.position and marks.position and moved)
 
 
 def _table(change: Change) -> str:

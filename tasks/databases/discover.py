@@ -64,6 +64,8 @@ class ReadDatabase(ReadingStep[DiscoveryFacts]):
     method: str = "copy"
     left_out: tuple[str, ...] = ()
     """Labels ("table x") of what stays behind, by decision of the inventory."""
+    replicator: str = ""
+    """The account by which the target replicates itself; "" where it does not."""
 
     def inspect(self, reader: Reader) -> DiscoveryFacts:
         whole = open_with(reader, self.server, self.schema, "copy-from")
@@ -100,7 +102,7 @@ class ReadDatabase(ReadingStep[DiscoveryFacts]):
             without_key=tuple(t.name for t in tables if not t.key),
             without_snapshot=tuple(t.name for t in tables if t.engine not in ("InnoDB", "ROCKSDB")),
             not_movable=port.unmovable(self.schema),
-            assessment=assessed(whole, self.schema, tables, self.method, self.left_out),
+            assessment=assessed(whole, self.schema, tables, self.method, self.left_out, self.replicator),
         )
         return DiscoveryFacts(Known(facts))
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from core.plan import sha256_json
+from inventory.secrets import SecretSource
 
 Purpose: TypeAlias = Literal[
-    "copy-from", "copy-to", "accounts-from", "accounts-to", "freeze", "follow-from", "return-to"
-]
+    "copy-from", "copy-to", "accounts-from", "accounts-to", "freeze", "follow-from", "return-to",
+    "replicate-from", "replicate-to",
+]  # fmt: skip
 """What privileges are looked at for."""
 
 ObjectKind: TypeAlias = Literal[
@@ -196,6 +198,47 @@ class Marks:
     """Of the source's change log: up to there the target holds its content."""
     stage: str = ""
     """How far a schema that is followed has got: "" | "followed" | "ready" | "drained"; or "returning"."""
+    replicated: bool = False
+    """The target's own replication carries the rows; a relay only notes what it brought."""
+
+    @property
+    def moved_on(self) -> bool:
+        """Whether changes have come since the copied moment: also of a follower killed in its first pass."""
+        return any(mark.position not in ("", self.position) for mark in self.tables.values() if self.position)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How the target reaches the source, for a replication of its own."""
+
+    host: str
+    port: int
+    user: str
+    password: SecretSource
+    tls: bool = False
+    ca: str = ""
+    """File on the target server by which the source's certificate is checked; "" = it is not."""
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Replication:
+    """The target's own replication as its server tells; `trouble` is without values of rows."""
+
+    name: str
+    address: str
+    user: str
+    connected: bool
+    stopped: bool
+    """One of its threads is not at work; one that tries to connect is."""
+    filtered: bool
+    """Whether only our schema may arrive."""
+    executed: str
+    """Up to where of the source's change log; "" while that is not known."""
+    trouble: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from core.errors import Refused, Unreadable
 from core.plan import Duration
 from tasks.databases.estimate import UNMEASURED, Rates
 from tasks.databases.leaving import without
-from tasks.databases.model import Purpose, StoredObject, Table
+from tasks.databases.model import Origin, Purpose, StoredObject, Table
 from tasks.databases.port import DatabaseServer, ReadPort
 
 # Assumed, by table size: half of what a busy 2-core machine did with MariaDB 10.11 at both ends and a table
@@ -36,6 +36,8 @@ class Move:
     """Accounts (name@host) that move with it."""
     left_out: tuple[str, ...] = ()
     """Labels ("table x") of what stays behind, by decision of the inventory."""
+    replicate_from: Origin | None = None
+    """Where the target reaches the source itself: then its own replication carries the rows."""
 
     @property
     def from_label(self) -> str:
@@ -46,29 +48,34 @@ class Move:
         return f"{self.target.address}/{self.target_schema}"
 
     def open_source(self, reader: Reader, purpose: Purpose = "copy-from") -> ReadPort:
+        port = open_with(reader, self.source, self.source_schema, purpose)
+        return without(self._crossing(reader, port), self.left_out)
+
+    def open_source_itself(self, reader: Reader, purpose: Purpose = "copy-from") -> ReadPort:
+        """As `open_source`, its definitions in its own words even where the target speaks in others."""
         return without(open_with(reader, self.source, self.source_schema, purpose), self.left_out)
 
     def open_target(self, reader: Reader, purpose: Purpose = "copy-to") -> ReadPort:
-        return open_with(reader, self.target, self.target_schema, purpose)
+        return self._crossing(reader, open_with(reader, self.target, self.target_schema, purpose))
+
+    def look_at_target(self, reader: Reader) -> ReadPort:
+        """As `open_target`, where what our account may do there is known already."""
+        return self._crossing(reader, reader.open(self.target))
+
+    def _crossing(self, reader: Reader, port: ReadPort) -> ReadPort:
+        """Both sides speak of definitions in the target's words."""
+        return port.between(lambda: (reader.open(self.source).flavour(), reader.open(self.target).flavour()))
 
     def refuse_unless_possible(self, source_port: ReadPort, target_port: ReadPort) -> None:
         """What no step of the move could do anything about.
 
         Raises: errors.Refused
         """
-        source, target = source_port.server(), target_port.server()
+        target = target_port.server()
         if self.source == self.target:
             raise Refused(
                 f"{self.from_label} and {self.to_label} are on the same server",
                 why="The target would be read within the source's snapshot; that is no migration either.",
-            )
-        if source.flavour != target.flavour:
-            unknown = source_port.unknown_to(self.source_schema, target.flavour)
-            raise Refused(
-                f"{self.from_label} is {source.flavour} {source.version},"
-                f" {self.to_label} is {target.flavour} {target.version};"
-                f" unknown there: {'; '.join(unknown) or 'nothing in its definitions'}",
-                why="Moving between them needs translations that are not carried out; nothing was touched.",
             )
         if target.read_only:
             raise Refused(

@@ -103,6 +103,17 @@ class Sides:
     most_running: int = 0
     ahead: int = 8
     """Pieces in flight or waiting for a connection."""
+    back: bool = False
+    """Whether `source` is the target of the migration and the other way round; words stay the migration's."""
+
+    @property
+    def only_here(self) -> str:
+        """Of rows that `source` has and `target` has not."""
+        return "not at the source" if self.back else "missing"
+
+    @property
+    def only_there(self) -> str:
+        return "missing" if self.back else "not at the source"
 
     def pieces(self, ours: Table, theirs: Table, rows: int, within: KeyRange = WHOLE) -> Iterator[Piece]:
         """Cut by the source's keys."""
@@ -145,9 +156,9 @@ class Sides:
         for key in sorted(mine.keys() | theirs.keys()):
             here, there = mine.get(key), theirs.get(key)
             if here is None and there is not None:
-                found[key] = RowPair(there.label, "not at the source", "")
+                found[key] = RowPair(there.label, self.only_there, "")
             elif here is not None and (there is None or there.digest != here.digest):
-                found[key] = RowPair(here.label, "differs" if there else "missing", here.digest)
+                found[key] = RowPair(here.label, "differs" if there else self.only_here, here.digest)
         return found
 
     def _differing_bags(self, piece: Piece, target_first: bool) -> dict[tuple[str, ...], RowPair]:
@@ -157,7 +168,7 @@ class Sides:
         for bag, mine, theirs in self._bags(piece, 64, wrong, target_first) if wrong else ():
             more = mine.rows - theirs.rows
             if more:
-                how = "missing" if more > 0 else "not at the source"
+                how = self.only_here if more > 0 else self.only_there
                 found[(bag,)] = RowPair(f"with digest {bag[:12]}", how, str(mine.rows), abs(more))
         return found
 

@@ -1,12 +1,12 @@
 """CreateObjects: views, routines, triggers and events; events stay disabled on the target."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.access import Reader, Writer
 from core.checks import Check
 from core.errors import ApplyFailed, Refused
-from core.plan import Change, Duration, Plan
+from core.plan import Change, Duration, Plan, Value
 from core.step import Reversal, Step
 from tasks.databases.differences import object_checks, object_difference, object_state
 from tasks.databases.model import ObjectKind, StoredObject
@@ -21,6 +21,8 @@ class ObjectsFacts:
     there: tuple[StoredObject, ...]
     mapped_definers: Mapping[str, str]
     """Object to the definer it had at the source and that does not exist on the target."""
+    translated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By label what the target says in other words than the source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,7 @@ class CreateObjects(Step[ObjectsFacts]):
         is_there = target.options(self.move.target_schema) is not None
         there = self._ours(target.objects(self.move.target_schema)) if is_there else ()
         mapped = {w.label: f.definer for w, f in zip(wished, found, strict=True) if w.definer != f.definer}
-        return ObjectsFacts(tuple(wished), there, mapped)
+        return ObjectsFacts(tuple(wished), there, mapped, source.translated(self.move.source_schema))
 
     def _ours(self, found: Iterable[StoredObject]) -> tuple[StoredObject, ...]:
         return tuple(o for o in found if o.kind not in self.without)
@@ -54,7 +56,11 @@ class CreateObjects(Step[ObjectsFacts]):
         for wished in facts.wished:
             found = there.get(wished.label)
             if found is None:
-                notes = {"definer_at_source": facts.mapped_definers.get(wished.label, wished.definer)}
+                notes: dict[str, Value] = {
+                    "definer_at_source": facts.mapped_definers.get(wished.label, wished.definer)
+                }
+                if wished.label in facts.translated:
+                    notes["translated"] = list(facts.translated[wished.label])
                 changes.append(Change("create", wished.label, None, object_state(wished), notes))
             elif object_state(found) != object_state(wished):
                 raise Refused(
@@ -87,7 +93,7 @@ class CreateObjects(Step[ObjectsFacts]):
         return tuple(checks) or (Check.equal(f"{self.move.from_label}: objects", 0, len(facts.there)),)
 
     def undo(self, plan: Plan, writer: Writer) -> None:
-        look = writer.reader.open(self.move.target)
+        look = self.move.look_at_target(writer.reader)
         there = {o.label for o in look.objects(self.move.target_schema)}
         for change in reversed(plan.changes):
             if change.object in there:

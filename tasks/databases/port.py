@@ -4,7 +4,7 @@ An engine is one package implementing ReadPort and WritePort plus its line in en
 engine makes for itself (definitions, literals of keys, batches of rows) are opaque to the steps.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeAlias
 
@@ -19,7 +19,9 @@ from tasks.databases.model import (
     KeyRange,
     Marks,
     ObjectKind,
+    Origin,
     Purpose,
+    Replication,
     RowBatch,
     RowDigest,
     RowForm,
@@ -50,11 +52,22 @@ class CatalogReader(Protocol):
     def objects(self, schema: str) -> tuple[StoredObject, ...]:
         """In an order in which they can be made; views after the views they read."""
 
+    def with_triggers(self, schema: str) -> tuple[str, ...]:
+        """Tables on which there are triggers."""
+
     def unmovable(self, schema: str) -> tuple[str, ...]:
         """Everything in the schema that this engine's package cannot carry, each by name with the reason."""
 
-    def unknown_to(self, schema: str, flavour: str) -> tuple[str, ...]:
-        """What a server of another flavour does not know, each thing by name, with what it would become."""
+    def flavour(self) -> str:
+        """Which of the engine's kinds of server it is, such as "mariadb" or "mysql"."""
+
+    def between(self, flavours: Callable[[], tuple[str, str]]) -> "ReadPort":
+        """This port as one side of a move from the first flavour to the second: where they are not the same,
+        its definitions come in the words of the second, and `unmovable` names what has none there.
+        """
+
+    def translated(self, schema: str) -> Mapping[str, tuple[str, ...]]:
+        """By label what of a definition is said otherwise than this server says it; see `between`."""
 
     def marks(self, schema: str) -> Marks | None: ...
 
@@ -143,6 +156,9 @@ class ChangeReader(Protocol):
         Raises: errors.Unreadable, transient where the server or the cable went away.
         """
 
+    def clock(self) -> float:
+        """The server's own time, seconds since the epoch; that of `Changes.committed_at`."""
+
     def lag_bytes(self, position: str) -> int:
         """How much of the change log lies beyond the position."""
 
@@ -153,7 +169,30 @@ class ChangeReader(Protocol):
         """Digest of each row by its key literal; rows that are not there are missing."""
 
 
-class ReadPort(CatalogReader, AccountReader, ContentReader, FreezeReader, ChangeReader, Protocol):
+class ReplicaReader(Protocol):
+    """A replication that the target's server carries out itself."""
+
+    def replication(self, schema: str) -> Replication | None:
+        """On the target: the one that bears our name for the schema."""
+
+    def not_replicable(
+        self, schema: str, origin: Origin, source: "ReadPort", source_schema: str
+    ) -> tuple[str, ...]:
+        """On the target: each reason why its server must not or cannot do it, with what mends it."""
+
+    def lacking_to_replicate(self, user: str) -> tuple[str, ...]:
+        """At the source: the statements that would give an account what it lacks, where that can be seen."""
+
+    def replication_place(self, position: str = "") -> str:
+        """At the source: a position of its change log (by default its end) as replication names it."""
+
+    def replicated_beyond(self, schema: str, place: str) -> bool:
+        """On the target: whether replication has brought more than is before such a place."""
+
+
+class ReadPort(
+    CatalogReader, AccountReader, ContentReader, FreezeReader, ChangeReader, ReplicaReader, Protocol
+):
     def close(self) -> None: ...
 
     def another(self) -> "ReadPort":
@@ -168,6 +207,7 @@ class FollowWriter(Protocol):
     def apply_changes(self, schema: str, tables: Mapping[str, Table], batch: Sequence[Changes]) -> int:
         """Whole transactions, their dirty keys and the position after them, in one transaction; rows applied.
 
+        Where the target's own replication carries the rows, waits for it instead and notes the rest.
         Raises: errors.ApplyFailed naming table and key where the target has diverged; nothing is applied.
         """
 
@@ -179,7 +219,29 @@ class FollowWriter(Protocol):
         """Where a setting that forbids writing stops even us, take that one back; others stay shut out."""
 
 
-class WritePort(FollowWriter, Protocol):
+class ReplicaWriter(Protocol):
+    """A replication that the target's server carries out itself. Without one the last three do nothing."""
+
+    def begin_replication(self, schema: str, origin: Origin, place: str) -> None:
+        """Set it up from a place of the source's log; one that is there already goes on where it stands.
+
+        Raises: errors.ApplyFailed with the server's words; what was made for it is gone again.
+        """
+
+    def await_replication(self, schema: str, place: str) -> None:
+        """Until it has carried out everything before a place of the source's log.
+
+        Raises: errors.ApplyFailed, transient where only the connection is lost.
+        """
+
+    def halt_replication(self, schema: str) -> None:
+        """Where it stands; it can go on."""
+
+    def end_replication(self, schema: str) -> None:
+        """Take it away, with everything that was set for it."""
+
+
+class WritePort(FollowWriter, ReplicaWriter, Protocol):
     """Every method journals before each write; dropping what is not there is no error."""
 
     def close(self) -> None: ...

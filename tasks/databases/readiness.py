@@ -83,6 +83,9 @@ class GetReady(Step[ReadinessFacts]):
         source, target = sides(self.move, writer.reader)
         write = writer.open(self.move.target)
         get_ready(source, target, write, self.most_s)
+        if source.port.open_for(_LONG_S):
+            # A copy that died by a cut cable may still be among them: opening ends what is left of it.
+            writer.open(self.move.source)
         if long := source.port.open_for(_LONG_S):
             raise Refused(
                 f"{self.move.source.address}: {'; '.join(long)}",

@@ -43,6 +43,15 @@ def position_of(side: Side) -> str:
     return (side.port.marks(side.schema) or Marks()).position
 
 
+def unapplied(source: Side, position: str) -> int:
+    """How many transactions with rows of the schema the log holds beyond a position; what else moves it on
+    (other schemas, our own marks) does not count."""
+    if not source.port.lag_bytes(position):
+        return 0
+    found = source.port.changes(source.schema, position, source.port.position())
+    return sum(1 for changes in found if changes.rows)
+
+
 def relay(
     source: Side,
     target: Side,
@@ -57,7 +66,8 @@ def relay(
     Raises: errors.Refused where the target does not follow; whatever the ports raise, transient or not:
     the position committed with the last whole transaction, so that going on loses and repeats nothing.
     """
-    position = position_of(target)
+    marks = target.port.marks(target.schema) or Marks()
+    position = marks.position
     if not position:
         raise Refused(
             f"{target.label} does not follow {source.label}: no position is recorded there",
@@ -66,13 +76,31 @@ def relay(
         )
     if upto and not source.port.lag_bytes(position):
         return 0
+    # For rows that its own replication brings a server fires none.
+    triggers = () if marks.replicated else target.port.with_triggers(target.schema)
     carrier = _Carrier(target, write, {t.name: t for t in target.port.tables(target.schema)}, position, told)
-    for changes in source.port.changes(source.schema, position, upto):
-        carrier.take(changes)
-        if ends():
-            break
+    try:
+        for changes in source.port.changes(source.schema, position, upto):
+            if triggers and changes.rows:
+                raise _refused(target, triggers)
+            carrier.take(changes)
+            if ends():
+                break
+    except Refused:
+        # What cannot be carried over must not arrive by the target's own replication either.
+        write.halt_replication(target.schema)
+        raise
     carrier.finish()
     return carrier.rows
+
+
+def _refused(target: Side, triggers: tuple[str, ...]) -> Refused:
+    return Refused(
+        f"{target.label}: there are triggers on {', '.join(triggers)}",
+        why="They would fire for rows that the other side's triggers have changed already. A cutover that was"
+        " begun made them; since then the source was open again and written to.",
+        next_command="qianyun rollback PROJECT --phase cutover  # then cut over again",
+    )
 
 
 class _Carrier:

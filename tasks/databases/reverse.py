@@ -14,7 +14,6 @@ from tasks.databases.freeze import freeze
 from tasks.databases.model import Marks, StoredObject
 from tasks.databases.move import Move
 from tasks.databases.objects import revived
-from tasks.databases.port import ReadPort
 from tasks.databases.relay import Side, level_numbers, relay
 
 
@@ -24,6 +23,8 @@ class ReturnFacts:
     """Reasons at the target, each with the statement that mends it."""
     position: str
     """Up to where of the target's change log the source corresponds, by our marks there."""
+    lag_bytes: int
+    """Of the target's change log beyond that position."""
     stage: str
     frozen: bool
     triggers: tuple[StoredObject, ...]
@@ -33,12 +34,14 @@ class ReturnFacts:
 def _facts(move: Move, reader: Reader) -> ReturnFacts:
     target, source = returning(move, reader)
     marks = source.port.marks(source.schema) or Marks()
+    reasons = target.port.not_followable(target.schema)
     return ReturnFacts(
-        target.port.not_followable(target.schema),
+        reasons,
         marks.position,
+        target.port.lag_bytes(marks.position) if marks.position and not reasons else 0,
         marks.stage,
         source.port.is_frozen(),
-        _triggers(source.port, source.schema),
+        _triggers(move, reader),
     )
 
 
@@ -64,7 +67,8 @@ class PrepareReturn(Step[ReturnFacts]):
 
     def plan(self, facts: ReturnFacts) -> Plan:
         refuse_unless_followable(f"the way back from {self.move.to_label}", facts.not_followable)
-        if facts.position:
+        # Noted by an earlier run, and more was applied to the target since: that would all come back.
+        if facts.position and (facts.stage == RETURNING or not facts.lag_bytes):
             return Plan(nothing_because=f"{self.move.from_label} notes from where it would be followed back")
         change = Change(
             "create",
@@ -77,10 +81,16 @@ class PrepareReturn(Step[ReturnFacts]):
     def apply(self, plan: Plan, writer: Writer) -> None:
         target, source = returning(self.move, writer.reader)
         _refuse_unless_frozen(self.move, source)
+        if (target.port.marks(target.schema) or Marks()).replicated:
+            raise Refused(
+                f"{self.move.to_label} still replicates from {self.move.from_label}",
+                why="What is noted at the source for the way back would arrive over our marks there.",
+                next_command="qianyun rehearse",
+            )
         write = writer.open(self.move.source)
         write.admit_us()
         write.create_marks(source.schema)
-        if not (source.port.marks(source.schema) or Marks()).position:
+        if (source.port.marks(source.schema) or Marks()).stage != RETURNING:
             write.set_position(source.schema, target.port.position())
 
     def verify(self, reader: Reader) -> tuple[Check, ...]:
@@ -88,8 +98,10 @@ class PrepareReturn(Step[ReturnFacts]):
         return (Check.equal(f"{self.move.from_label}: position in the target's log", "noted", noted),)
 
     def undo(self, plan: Plan, writer: Writer) -> None:
+        write = writer.open(self.move.source)
+        write.admit_us()
         # Whatever there is of them: an ended run may have got no further than their empty schema.
-        writer.open(self.move.source).drop_marks(self.move.source_schema)
+        write.drop_marks(self.move.source_schema)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +129,8 @@ class ReverseStream(Step[ReturnFacts]):
 
     def plan(self, facts: ReturnFacts) -> Plan:
         refuse_unless_followable(f"the way back from {self.move.to_label}", facts.not_followable)
+        # Not before the switch: a source that restarts is open again, and would take its users' writes
+        # without what its triggers do.
         changes = [
             Change("delete", f"{trigger.label} at {self.move.source.address}", object_state(trigger))
             for trigger in facts.triggers
@@ -139,7 +153,7 @@ class ReverseStream(Step[ReturnFacts]):
         _refuse_unless_frozen(self.move, source)
         write = writer.open(self.move.source)
         write.admit_us()
-        for trigger in _triggers(source.port, source.schema):
+        for trigger in _triggers(self.move, writer.reader):
             write.drop_object(source.schema, "trigger", trigger.name)
         relay(target, source, write, target.port.position())
         if (source.port.marks(source.schema) or Marks()).stage != RETURNING:
@@ -163,7 +177,7 @@ class ReverseStream(Step[ReturnFacts]):
             relay(target, source, write, target.port.position())
             level_numbers(target, source, write)
             self._refuse_unless_equal(target, source, writer)
-        there = {t.label for t in _triggers(source.port, source.schema)}
+        there = {t.label for t in _triggers(self.move, writer.reader)}
         for change in plan.changes:
             if change.action == "delete" and f"trigger {change.before['name']}" not in there:
                 write.create_object(source.schema, revived(Change("create", "", None, change.before)))
@@ -190,5 +204,7 @@ def _refuse_unless_frozen(move: Move, source: Side) -> None:
         )
 
 
-def _triggers(port: ReadPort, schema: str) -> tuple[StoredObject, ...]:
-    return tuple(o for o in port.objects(schema) if o.kind == "trigger")
+def _triggers(move: Move, reader: Reader) -> tuple[StoredObject, ...]:
+    """Of the source, in its own words: they are put back there."""
+    found = move.open_source_itself(reader, "return-to").objects(move.source_schema)
+    return tuple(one for one in found if one.kind == "trigger")

@@ -45,6 +45,8 @@ class SchemaState:
 class SchemaFacts:
     source: SchemaState
     target: Fact[SchemaState]
+    translated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By label what the target says in other words than the source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,7 @@ class CreateSchema(Step[SchemaFacts]):
                 f"{self.move.from_label} holds what cannot be carried: {'; '.join(stuck)}",
                 why="Leaving it behind silently would be worse than not moving at all. What is to stay behind"
                 " is named in sources.yaml, as the text before the colon.",
-                next_command=f"leave_out: [{', '.join(_quoted(reason) for reason in stuck)}]",
+                next_command=f"leave_out: [{', '.join(dict.fromkeys(map(_quoted, stuck)))}]",
             )
         found = schema_state(target, self.move.target_schema)
         wanted = require_schema(source, self.move.source_schema, self.move.from_label)
@@ -74,6 +76,7 @@ class CreateSchema(Step[SchemaFacts]):
         return SchemaFacts(
             source=wanted,
             target=ABSENT if found is None else Known(found),
+            translated=source.translated(self.move.source_schema),
         )
 
     def _refuse_other_case(self, source: Server, target: Server, wanted: SchemaState) -> None:
@@ -102,7 +105,8 @@ class CreateSchema(Step[SchemaFacts]):
             changes.append(Change("create", self._schema, None, options))
         for label, definition in wanted.definitions.items():
             if label not in there:
-                changes.append(Change("create", label, None, {"definition": definition}))
+                shown = {"translated": list(facts.translated[label])} if label in facts.translated else {}
+                changes.append(Change("create", label, None, {"definition": definition}, shown))
             elif there[label] != definition:
                 raise Refused(
                     f"{label} of {self.move.to_label} is there with another definition: "
@@ -147,7 +151,7 @@ class CreateSchema(Step[SchemaFacts]):
 
     def undo(self, plan: Plan, writer: Writer) -> None:
         schema = self.move.target_schema
-        look = writer.reader.open(self.move.target)
+        look = self.move.look_at_target(writer.reader)
         there = schema_state(look, schema)
         if there is None:
             return
@@ -180,7 +184,7 @@ class CreateSchema(Step[SchemaFacts]):
 
     def _drop_if_bare(self, writer: Writer) -> None:
         schema = self.move.target_schema
-        left = writer.reader.open(self.move.target)
+        left = self.move.look_at_target(writer.reader)
         held = [*(t.name for t in left.tables(schema)), *(o.label for o in left.objects(schema))]
         if held:
             raise UndoFailed(

@@ -14,6 +14,7 @@ from tasks.databases.move import Move
 from tasks.databases.objects import CreateObjects
 from tasks.databases.readiness import GetReady
 from tasks.databases.refresh import RefreshData
+from tasks.databases.replication import EndReplication, Replicate
 from tasks.databases.reverse import PrepareReturn, ReverseStream
 from tasks.databases.schema import CreateSchema
 
@@ -26,6 +27,7 @@ __all__ = [
     "CreateObjects",
     "CreateSchema",
     "DrainChanges",
+    "EndReplication",
     "FollowSource",
     "FreezeSource",
     "GetReady",
@@ -34,5 +36,6 @@ __all__ = [
     "PrepareReturn",
     "ReadDatabase",
     "RefreshData",
+    "Replicate",
     "ReverseStream",
 ]

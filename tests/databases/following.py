@@ -16,34 +16,40 @@ from tasks.databases.steps import (
     CreateObjects,
     CreateSchema,
     DrainChanges,
+    EndReplication,
     FollowSource,
     FreezeSource,
     GetReady,
     Move,
     MoveEvents,
     PrepareReturn,
+    Replicate,
     ReverseStream,
 )
 
 
 def before(move: Move) -> dict[str, Step[Any]]:
     """Phase databases."""
+    replication = {"replication": Replicate(key="databases/shop/replication", move=move)}
     return {
         "schema": CreateSchema(key="databases/shop/schema", move=move),
         "data": CopyData(key="databases/shop/data", move=move, one_moment=True),
         "objects": CreateObjects(key="databases/shop/objects", move=move, without=TRIGGERS),
         "accounts": CopyAccounts(key="databases/shop/accounts", move=move),
         "comparison": CompareFollowed(key="databases/shop/comparison", move=move, without=TRIGGERS),
+        **(replication if move.replicate_from else {}),
         "follow": FollowSource(key="databases/shop/follow", move=move),
     }
 
 
 def over(move: Move) -> dict[str, Step[Any]]:
     """Phase cutover up to the switch."""
+    ended = {"ended": EndReplication(key="cutover/shop/replication", move=move)}
     return {
         "readiness": GetReady(key="cutover/shop/readiness", move=move, most_s=20.0),
         "freeze": FreezeSource(key="cutover/shop/freeze", move=move, followed=(move,), wait_s=3),
         "drain": DrainChanges(key="cutover/shop/drain", move=move),
+        **(ended if move.replicate_from else {}),
         "dirty": CompareDirty(key="cutover/shop/comparison", move=move, without=TRIGGERS),
         "triggers": CreateObjects(key="cutover/shop/triggers", move=move, without=ALL_BUT_TRIGGERS),
         "return": PrepareReturn(key="cutover/shop/return", move=move),

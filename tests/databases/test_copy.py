@@ -21,7 +21,7 @@ from tasks.databases.mysql import indexes
 from tasks.databases.mysql.session import refuse_unless_reading
 from tasks.databases.steps import CopyData, Move
 from tests.contract.test_lifecycle import status as verified
-from tests.databases.servers import PASSWORD
+from tests.databases.servers import PASSWORD, known
 from tests.worlds.mysql import SCHEMA, STATEMENTS, MysqlWorld, data_of, done, fresh, schema_of
 
 Made = tuple[MysqlWorld, Move]
@@ -104,7 +104,8 @@ def test_every_value_arrives_exactly(made: Made, local_infile: int) -> None:
     world, move = made
     lenient = "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', time_zone = '+00:00'"
     statements = [lenient]
-    for number, (kind, values) in enumerate(VALUES):
+    kinds = [(kind, values) for kind, values in VALUES if known(kind)]
+    for number, (kind, values) in enumerate(kinds):
         statements.append(f"CREATE TABLE {SCHEMA}.v{number} (id INT PRIMARY KEY, v {kind})")
         rows = ", ".join(f"({n}, {value})" for n, value in enumerate(values))
         statements.append(f"INSERT INTO {SCHEMA}.v{number} VALUES {rows}")
@@ -112,7 +113,7 @@ def test_every_value_arrives_exactly(made: Made, local_infile: int) -> None:
     world.source.run(*statements, f"SET SESSION sql_mode = '{strict}'")
     world.target.run(f"SET GLOBAL local_infile = {local_infile}", lenient)
     done(schema_of(move), data_of(move))
-    for number, (kind, _) in enumerate(VALUES):
+    for number, (kind, _) in enumerate(kinds):
         assert _exact(world.target, f"v{number}", kind) == _exact(world.source, f"v{number}", kind), kind
     assert verified(data_of(move)) is Status.PASS
     world.target.run(f"SET SESSION sql_mode = '{strict}'")
@@ -175,8 +176,8 @@ def test_all_readers_see_one_moment_and_its_place_in_the_log(made: Made) -> None
                     for r in readers
                 }
                 assert len(seen) == 1
-                file, offset = next(iter(seen))[1]
-                assert position.split("@")[0] == f"{file}:{offset}"
+                if found := next(iter(seen))[1]:  # which MariaDB alone tells
+                    assert position.split("@")[0] == ":".join(found)
     finally:
         ended.set()
         paying.join()
@@ -191,6 +192,8 @@ def test_without_reload_one_reader_copies_and_the_plan_says_so(made: Made) -> No
         f"CREATE OR REPLACE USER few@'%' IDENTIFIED BY '{PASSWORD}'",
         f"GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON {SCHEMA}.* TO few@'%'",
     )
+    if world.source.flavour == "mysql":
+        world.source.run("GRANT REPLICATION CLIENT ON *.* TO few@'%'")  # to read the place of a snapshot
     few = replace(move, source=world.source.endpoint(user="few"))
     done(schema_of(few))
     plan = applied(replace(data_of(few), one_moment=True))

@@ -43,6 +43,9 @@ class Log:
     def tables(self, schema: str) -> tuple[Table, ...]:
         return ()
 
+    def with_triggers(self, schema: str) -> tuple[str, ...]:
+        return ()
+
     def lag_bytes(self, position: str) -> int:
         return 1
 

@@ -14,7 +14,7 @@ from core.errors import ApplyFailed, MigrationError, Refused, Unreadable
 from inventory.secrets import SecretSource
 from tasks.databases.mysql.endpoint import MysqlServer
 from tests.databases.relayed import Relayed, relayed
-from tests.databases.servers import MIGRATOR, LocalServer
+from tests.databases.servers import MIGRATOR, LocalServer, only_mariadb
 from tests.worlds.mysql import SCHEMA
 
 # Name, tables and first rows, what a client then does.
@@ -136,6 +136,8 @@ ARRIVING: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("made", "done"), [c[1:] for c in ARRIVING], ids=[c[0] for c in ARRIVING])
 def test_what_clients_do_arrives(made: tuple[str, ...], done: tuple[str, ...]) -> None:
+    if not only_mariadb():  # rows that break a CHECK are MariaDB's alone
+        made = tuple(statement.replace(", CHECK (n < 1000)", "") for statement in made)
     with relayed(*made) as pair:
         assert pair.differing() == []
         pair.run(*done)
@@ -203,8 +205,9 @@ def test_a_target_that_diverged_is_named_by_table_and_key_only(behind: str, done
 
 
 def test_the_session_is_as_before_after_applying_and_after_failing() -> None:
-    settings = "SELECT @@foreign_key_checks, @@sql_mode, @@autocommit, @@in_transaction"
+    settings = "SELECT @@foreign_key_checks, @@sql_mode, @@autocommit"
     with relayed(*BEGUN) as pair:
+        settings += ", @@in_transaction" if pair.write._session.is_mariadb else ""
         before = pair.write._session.query(settings)
         pair.run("INSERT INTO t VALUES (3, 3, '')")
         pair.follow()
@@ -301,7 +304,9 @@ def test_rows_that_foreign_keys_change_along_are_noted_too() -> None:
         pair.run("DELETE FROM tree WHERE id = 1")
         pair.follow()
         assert pair.differing() == []
-        assert {key for _, key in pair.look.dirty(SCHEMA, 99)} == {"", "1", "2"}
+        noted_of_tree = {key for _, key in pair.look.dirty(SCHEMA, 99)}
+        # MySQL 9.7 writes what cascades to its log; MariaDB does not, and a circle ends with the whole.
+        assert noted_of_tree in ({"", "1", "2"}, {"1", "2", "3"})
         (tree,) = (t for t in pair.look.tables(SCHEMA) if t.name == "tree")
         found = pair.look.key_digests(SCHEMA, tree, ["", "1"])
         assert list(found) == [""] and found == pair.source.key_digests(SCHEMA, tree, ["", "1"])

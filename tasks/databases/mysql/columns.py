@@ -2,7 +2,7 @@
 
 All are evaluated inside the source or target server, in sessions with time zone UTC. Measured on
 MariaDB 10.11: the text protocol gives a FLOAT six digits only; as `f + 0e0` it is exact. The sign of a
-negative zero needs no care: the server does not store it.
+negative zero is kept by MySQL, in its rows and here, while MariaDB stores none.
 """
 
 from collections.abc import Iterable, Sequence
@@ -51,13 +51,16 @@ def long_literal(column: Column, value: bytes | None) -> bytes:
     return introducer + value.replace(b"\\", b"\\\\").replace(b"'", b"\\'") + b"'"
 
 
-def load_term(column: Column) -> str:
+def load_term(column: Column, mariadb: bool) -> str:
     """A short value as LOAD DATA reads it: a bare word, or text between quotes; see mysql/load.py."""
     c = name(column.name)
-    if column.type in _STRING:
-        # One pass over the bytes; of a NULL it makes the bare word NULL.
+    if column.type not in _STRING:
+        return f"IFNULL({_plain(column)},'NULL')"
+    # One pass over the bytes; of a NULL it makes the bare word NULL.
+    if mariadb:
         return f"QUOTE(CAST({c} AS BINARY))"
-    return f"IFNULL({_plain(column)},'NULL')"
+    # MySQL would take the bytes for text of the session; as latin1 any byte is a character.
+    return f"CAST(QUOTE(CONVERT(CAST({c} AS BINARY) USING latin1)) AS BINARY)"
 
 
 def raw_bytes(column: Column) -> str:
@@ -168,12 +171,22 @@ def _bound(column: Column) -> str:
 def _plain(column: Column) -> str:
     c = name(column.name)
     if column.type in _FLOAT:
-        return f"{c}+0e0"
+        return exact_real(c)
     if column.type in _ADDRESS:
         # Beside a text, as in IFNULL(c, 'N'), the text would become an address, and that NULL.
         return f"CAST({c} AS CHAR)"
     # As c+0 a SET would go by way of a DOUBLE: of 64 members it would lose the last.
     return f"CAST({c} AS UNSIGNED)" if column.type in _BY_NUMBER else c
+
+
+def exact_real(c: str) -> str:
+    """A FLOAT or DOUBLE as a text that reads back as the very same number, the same one in both servers.
+
+    MySQL cuts such texts off at 22 characters, and a third of all doubles is longer; not so in JSON, which
+    says 1.0 for 1. Each server reads its own part: MariaDB leaves /*!80000 to MySQL, and MySQL /*M! to it.
+    """
+    json = f"CAST(CAST(CAST({c} AS JSON) AS CHAR) AS BINARY)"
+    return f"/*M! {c}+0e0 *//*!80000 TRIM(TRAILING '.0' FROM {json}) */"
 
 
 def _bytes(column: Column) -> str:

@@ -10,6 +10,10 @@ from tasks.databases.mysql.quoting import name, split_account, unquote
 _NAME = r"`(?:[^`]|``)*`"
 # SHOW CREATE TABLE puts the table's own options on the one line that starts with a bracket.
 _AUTO_INCREMENT = re.compile(r"(?m)^(\) ENGINE=\w+) AUTO_INCREMENT=\d+")
+# Before the first literal of a column that is not a member of its ENUM or SET.
+_CHARACTER_SET = re.compile(
+    rf"(?m)^(  {_NAME} \w+(?:\((?:'(?:[^'\\]|\\.|'')*'|[^')])*\))?) CHARACTER SET \w+(?= COLLATE \w)"
+)
 # Between double quotes where it was written under ANSI_QUOTES.
 _WHO = rf"(?:{_NAME}|\"(?:[^\"]|\"\")*\")"
 _DEFINER = re.compile(rf"\A(CREATE (?:ALGORITHM=\w+ )?)DEFINER=({_WHO})(?:@({_WHO}))? ")
@@ -61,9 +65,13 @@ def with_reference_systems(definition: str, systems: Mapping[str, int]) -> str:
 
 
 def normalised_table(definition: str, schema: str = "") -> str:
-    """Without the next number, and without the schema's own name before a sequence of its own."""
+    """Without the next number, and without the schema's own name before a sequence of its own.
+
+    And without a column's character set beside its collation: MySQL shows it where it was written down once.
+    """
     own = re.compile(rf"\b(nextval|lastval)\({re.escape(name(schema))}\.", re.IGNORECASE)
-    return own.sub(r"\1(", _AUTO_INCREMENT.sub(r"\1", definition))
+    definition = own.sub(r"\1(", _AUTO_INCREMENT.sub(r"\1", definition))
+    return _CHARACTER_SET.sub(r"\1", definition)
 
 
 def without_definer(definition: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.access import Endpoint, Journal
 from inventory.secrets import SecretSource
-from tasks.databases.mysql.reader import MysqlReader
+from tasks.databases.mysql.crossing import CrossingReader
 from tasks.databases.mysql.session import Connection, ReadSession, WriteSession, connect
 from tasks.databases.mysql.writer import MysqlWriter
 from tasks.databases.port import ReadPort, WritePort
@@ -21,15 +21,17 @@ class MysqlServer(Endpoint[ReadPort, WritePort]):
     def address(self) -> str:
         return f"{self.host}:{self.port}"
 
-    def open_reader(self) -> MysqlReader:
+    def open_reader(self) -> CrossingReader:
         session = ReadSession(self._connect(), self.address)
         session.begin()
-        return MysqlReader(session, self.open_reader)
+        return CrossingReader(session, self.open_reader)
 
     def open_writer(self, journal: Journal) -> MysqlWriter:
         session = WriteSession(self._connect(), self.address, journal)
         session.begin()
-        return MysqlWriter(session, lambda: self.open_writer(journal))
+        writer = MysqlWriter(session, lambda: self.open_writer(journal))
+        writer.end_left_behind()
+        return writer
 
     def _connect(self) -> Connection:
         return connect(self.address, self.host, self.port, self.user, self.password.resolve().reveal())

@@ -15,7 +15,8 @@ _GONE = {2002, 2003, 2005, 2006, 2013, 2055, 1040, 1053, 1077, 1129, 1152, 1158,
 _BUSY = {1205, 1213, 1412, 4060}  # 4060: MariaDB rolled back for a deadlock it had not told us of
 _READ_ONLY = {1290, 1792, 1836}
 _UNTRUSTED = {1418, 1419}
-_DISK_FULL = {1021, 1114}
+# Below 100 are those of the file layer, which MariaDB passes on: not written, not resized, no room.
+_DISK_FULL = {3, 14, 20, 1021, 1026, 1114, 1878}
 _TOO_BIG = {1153, 1301}
 _FULL_DISK_ERRNO = "28"
 
@@ -41,7 +42,7 @@ def number_and_text(error: BaseException) -> tuple[int, str]:
 
 def _meaning(address: str, user: str, writing: str, error: pymysql.err.MySQLError) -> MigrationError:
     number, text = number_and_text(error)
-    said = f"{address}: {text} (error {number})"
+    said = f"{address}: {text or 'the connection is closed'} (error {number})"
     if number in _WRONG_PASSWORD:
         host, _, port = address.rpartition(":")
         return Unreadable(
@@ -64,8 +65,9 @@ def _failed_write(said: str, number: int, text: str) -> ApplyFailed:
     if number in _DISK_FULL or f"Errcode: {_FULL_DISK_ERRNO}" in text or f"error {_FULL_DISK_ERRNO} " in text:
         return ApplyFailed(
             said,
-            why="The target's disk is full. Everything before this piece is kept and will not be repeated.",
-            next_command="df -h  # on the target; make room, then run the same command again",
+            why="The server cannot write to its disk, most often because it is full. Everything before this"
+            " piece is kept and will not be repeated.",
+            next_command="df -h  # on that server; make room, then run the same command again",
         )
     if number in _READ_ONLY:
         return ApplyFailed(

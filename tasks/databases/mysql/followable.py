@@ -7,6 +7,7 @@ from core.errors import Unreadable
 from tasks.databases.mysql import privileges
 from tasks.databases.mysql.binlog import Position, at, parsed
 from tasks.databases.mysql.quoting import names, text
+from tasks.databases.mysql.replica_status import all_of, is_name_of_ours
 from tasks.databases.mysql.row_images import SourceColumn
 from tasks.databases.mysql.session import ReadSession
 
@@ -81,7 +82,7 @@ def _settings(session: ReadSession) -> Iterator[str]:
 def _is_replica(session: ReadSession) -> bool:
     if session.is_mariadb:
         return dict(session.query("SHOW GLOBAL STATUS LIKE 'Slave_running'")).get("Slave_running") == "ON"
-    return bool(session.query("SHOW REPLICA STATUS"))
+    return any(not is_name_of_ours(status.name) for status in all_of(session))
 
 
 def _filters(session: ReadSession, schema: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from tasks.databases.model import WHOLE, Column, Table
-from tasks.databases.mysql.columns import row_hash
+from tasks.databases.mysql.columns import exact_real, row_hash
 from tasks.databases.mysql.digests import digest
 from tasks.databases.mysql.quoting import marks_schema, name, names, text
 from tasks.databases.mysql.row_images import NULL
@@ -52,7 +52,7 @@ def literal_expression(column: Column, c: str) -> str:
         return f"CAST({c} AS UNSIGNED)"
     if kind.endswith("int") or kind == "decimal":
         return c
-    return f"{c}*1e0" if kind in ("float", "double") else f"CONCAT('''',{c},'''')"
+    return exact_real(c) if kind in ("float", "double") else f"CONCAT('''',{c},'''')"
 
 
 def by_key(key: Sequence[Column], parts: Sequence[bytes], prefix: bytes = b"") -> bytes:

@@ -26,9 +26,9 @@ _BY_NUMBER = {"bit", "enum", "set"}
 _BY_TEXT = {"inet4", "inet6", "uuid"}
 
 
-def expressions(table: Table) -> list[str]:
+def expressions(table: Table, mariadb: bool) -> list[str]:
     """All short columns of a row as one text, then each long column's bytes as they are."""
-    short = [load_term(c) for c in carried(table) if not is_long(c)]
+    short = [load_term(c, mariadb) for c in carried(table) if not is_long(c)]
     long = [raw_bytes(c) for c in carried(table) if is_long(c)]
     pieces = [piece for t in short for piece in ("','", t)][1:]
     end = [] if long else ["'\\n'"]
@@ -68,7 +68,7 @@ def read_rows(session: ReadSession, schema: str, table: Table, within: KeyRange)
     Left before its end it closes the connection: what is still to come could not be told from an answer.
     Raises: TooLong; errors.Unreadable
     """
-    query = f"SELECT {', '.join(expressions(table))} FROM {names(schema, table.name)}"
+    query = f"SELECT {', '.join(expressions(table, session.is_mariadb))} FROM {names(schema, table.name)}"
     query += f" WHERE {where(table.key, within)}"
     refuse_unless_reading(query)
     driver: Any = session.connection

@@ -25,13 +25,20 @@ _NEEDED_GLOBALLY: Mapping[Purpose, tuple[str, ...]] = {
 }
 _ACCOUNTS = "mysql"
 """The schema in which servers keep their accounts."""
+_FILTERS = "performance_schema"
+"""The schema in which MySQL shows what it filters when it replicates."""
 _MAY_NAME_DEFINERS = {"SET USER", "SET_USER_ID", "SET_ANY_DEFINER"}
 _MAY_FREEZE = {"SUPER", "READ_ONLY ADMIN", "READ ONLY ADMIN", "SYSTEM_VARIABLES_ADMIN"}
+
+_MAY_WRITE_WHEN_FROZEN = {"SUPER", "CONNECTION_ADMIN", "ALL PRIVILEGES"}
+"""Of MySQL; in MariaDB the privilege to freeze is that to write all the same."""
 
 _BY_DEFAULT = "USED BY DEFAULT"  # sorts behind MEMBER, which it needs
 _QUOTED = r"(?:`(?:[^`]|``)*`|\*)"
 _WHO = r"`(?:[^`]|``)*`(?:@`(?:[^`]|``)*`)?"
-_ROLE = re.compile(rf"\AGRANT (?P<role>{_WHO}) TO .*?(?P<option> WITH ADMIN OPTION)?\Z")
+_ROLE = re.compile(rf"\AGRANT (?P<roles>{_WHO}(?:,{_WHO})*) TO .*?(?P<option> WITH ADMIN OPTION)?\Z")
+# MySQL names them with the account itself, which is made before its roles are.
+_MADE_WITH_ROLES = re.compile(rf" DEFAULT ROLE (?P<roles>{_WHO}(?:,{_WHO})*)(?= REQUIRE )")
 _DEFAULT_ROLE = re.compile(rf"\ASET DEFAULT ROLE (?P<role>{_WHO}) FOR ")
 _PART = re.compile(r"((?:[A-Z_]+ )*[A-Z_]+)(?: \(((?:`(?:[^`]|``)*`|[^()`])*)\))?")
 _COLUMN = re.compile(r"`(?:[^`]|``)*`|[^,\s`]+")
@@ -53,11 +60,18 @@ def missing(session: ReadSession, schema: str, purpose: Purpose) -> tuple[str, .
     lacking = [p for p in _NEEDED_GLOBALLY.get(purpose, ()) if not {p, "ALL PRIVILEGES"} & everywhere]
     if purpose == "follow-from":
         lacking += _to_follow(session, everywhere)
+    if purpose == "replicate-to":
+        lacking += _to_replicate(session, everywhere)
+        sees = {"SELECT", "ALL PRIVILEGES"} & (everywhere | _on_schema(found, _FILTERS))
+        if not session.is_mariadb and not sees:
+            statements.append(f"GRANT SELECT ON {_FILTERS}.* TO {account_sql(ours)};")
     if purpose == "freeze" and not (_MAY_FREEZE | {"ALL PRIVILEGES"}) & everywhere:
         lacking.append("READ_ONLY ADMIN" if session.is_mariadb else "SYSTEM_VARIABLES_ADMIN")
     may_name = (_MAY_NAME_DEFINERS | {"ALL PRIVILEGES"}) & everywhere
     if purpose == "return-to" and not may_name and _foreign_definers(session, schema, ours):
-        lacking.append("SET USER" if session.is_mariadb else "SET_USER_ID")
+        lacking.append("SET USER" if session.is_mariadb else _to_name_definers(session))
+    if purpose == "return-to" and not session.is_mariadb and not _MAY_WRITE_WHEN_FROZEN & everywhere:
+        lacking.append("CONNECTION_ADMIN")
     if purpose in ("accounts-from", "accounts-to") and not {"SELECT", "ALL PRIVILEGES"} & (
         everywhere | _on_schema(found, _ACCOUNTS)
     ):
@@ -67,6 +81,12 @@ def missing(session: ReadSession, schema: str, purpose: Purpose) -> tuple[str, .
     if purpose == "return-to" and not {"SUPER", "ALL PRIVILEGES"} & everywhere:
         statements += _to_touch_triggers(session, schema)
     return tuple(statements)
+
+
+def _to_name_definers(session: ReadSession) -> str:
+    """One privilege until MySQL 8.2 made two of it."""
+    known = {str(row[0]) for row in session.query("SHOW PRIVILEGES")}
+    return "SET_USER_ID" if "SET_USER_ID" in known else "SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER"
 
 
 def _to_touch_triggers(session: ReadSession, schema: str) -> list[str]:
@@ -85,10 +105,36 @@ def _to_follow(session: ReadSession, held: set[str]) -> list[str]:
     return [either[0] for either in wanted if not {*either, "ALL PRIVILEGES"} & held]
 
 
+def _to_replicate(session: ReadSession, held: set[str]) -> list[str]:
+    """By which the target's server is told to replicate, and tells how it gets on."""
+    wanted: tuple[tuple[str, ...], ...] = (("REPLICATION_SLAVE_ADMIN", "SUPER"), ("REPLICATION CLIENT",))
+    if session.is_mariadb:
+        # Under both of their names.
+        wanted = (
+            ("REPLICATION SLAVE ADMIN", "REPLICATION REPLICA ADMIN"),
+            ("SLAVE MONITOR", "REPLICA MONITOR"),
+        )
+    # By RELOAD it is taken away again.
+    wanted += (("RELOAD",),)
+    return [either[0] for either in wanted if not {*either, "ALL PRIVILEGES"} & held]
+
+
 def holds(session: ReadSession, privilege: str) -> bool:
     """Whether we have a privilege for the whole server."""
+    return bool({privilege, "ALL PRIVILEGES"} & everywhere(session))
+
+
+def everywhere(session: ReadSession) -> set[str]:
+    """Our privileges for the whole server."""
     found = [match for line in _own_grants(session) if (match := _GRANT.match(line))]
-    return bool({privilege, "ALL PRIVILEGES"} & _privileges(m for m in found if m["schema"] == "*"))
+    return _privileges(m for m in found if m["schema"] == "*")
+
+
+def sees_accounts(session: ReadSession) -> bool:
+    """Whether we may look at every account and its rights."""
+    found = [match for line in _own_grants(session) if (match := _GRANT.match(line))]
+    held = _privileges(m for m in found if m["schema"] == "*") | _on_schema(found, _ACCOUNTS)
+    return bool({"SELECT", "ALL PRIVILEGES"} & held)
 
 
 def _foreign_definers(session: ReadSession, schema: str, ours: str) -> bool:
@@ -150,24 +196,36 @@ def account(session: ReadSession, schema: str, label: str) -> Account | None:
     grants, left = [], []
     for (line,) in session.query(f"SHOW GRANTS FOR {account_sql(label)}"):
         match = _GRANT.match(line)
-        if given := _role_of(line):
-            grants.append(given)
+        if given := _roles_of(line):
+            grants += given
         elif match and unquote(match["schema"]).replace("\\_", "_").replace("\\%", "%") == schema:
             on = (match["kind"] or "") + match["object"]
             grants.append(Grant(_listed(match["what"]), on, match["option"] is not None))
         elif not match or match["what"] != "USAGE" or match["schema"] != "*":
             left.append(_without_hash(line))
+    grants += _default_roles(session, label)
     return Account(
         label, _digest(_created_with(session, label)), tuple(sorted(grants, key=str)), tuple(sorted(left))
     )
 
 
-def _role_of(line: str) -> Grant | None:
+def _roles_of(line: str) -> list[Grant]:
     if found := _ROLE.match(line):
-        return Grant(("MEMBER",), f"ROLE {found['role']}", found["option"] is not None, _label(found["role"]))
+        option = found["option"] is not None
+        roles = re.findall(_WHO, found["roles"])
+        return [Grant(("MEMBER",), f"ROLE {role}", option, _label(role)) for role in roles]
     if found := _DEFAULT_ROLE.match(line):
-        return Grant((_BY_DEFAULT,), f"ROLE {found['role']}, from the start", role=_label(found["role"]))
-    return None
+        return [Grant((_BY_DEFAULT,), f"ROLE {found['role']}, from the start", role=_label(found["role"]))]
+    return []
+
+
+def _default_roles(session: ReadSession, label: str) -> list[Grant]:
+    """Of MySQL, where one statement sets all of them: as one grant."""
+    found = None if session.is_mariadb else _MADE_WITH_ROLES.search(_creation(session, label))
+    if found is None:
+        return []
+    first = re.findall(_WHO, found["roles"])[0]
+    return [Grant((_BY_DEFAULT,), f"ROLE {found['roles']}, from the start", role=_label(first))]
 
 
 def _label(quoted: str) -> str:
@@ -182,6 +240,10 @@ def authentication(session: ReadSession, label: str) -> Secret:
 
 
 def _created_with(session: ReadSession, label: str) -> str:
+    return _MADE_WITH_ROLES.sub("", _creation(session, label))
+
+
+def _creation(session: ReadSession, label: str) -> str:
     if label.endswith("@"):
         return ""  # a role proves nothing
     line = str(session.one(f"SHOW CREATE USER {account_sql(label)}")[0])
@@ -219,11 +281,19 @@ def granting(schema: str, label: str, grant: Grant) -> str:
     if grant.role:
         role = account_sql(grant.role)
         if _BY_DEFAULT in grant.privileges:
-            return f"SET DEFAULT ROLE {role} FOR {account_sql(label)}"
+            roles, word = _said_by_default(grant)
+            return f"SET DEFAULT ROLE {roles} {word} {account_sql(label)}"
         return f"GRANT {role} TO {account_sql(label)}{' WITH ADMIN OPTION' if grant.grantable else ''}"
     option = " WITH GRANT OPTION" if grant.grantable else ""
     what, target = ", ".join(grant.privileges), grant_target(schema, grant.on)
     return f"GRANT {what} ON {target} TO {account_sql(label)}{option}"
+
+
+def _said_by_default(grant: Grant) -> tuple[str, str]:
+    """The roles, and the word before the account: a role of MySQL has a host, one of MariaDB has none."""
+    if grant.role.endswith("@"):
+        return account_sql(grant.role), "FOR"
+    return grant.on.removeprefix("ROLE ").removesuffix(", from the start"), "TO"
 
 
 def revoking(schema: str, label: str, grant: Grant) -> str:
@@ -231,7 +301,7 @@ def revoking(schema: str, label: str, grant: Grant) -> str:
     if grant.role:
         role = account_sql(grant.role)
         if _BY_DEFAULT in grant.privileges:
-            return f"SET DEFAULT ROLE NONE FOR {account_sql(label)}"
+            return f"SET DEFAULT ROLE NONE {_said_by_default(grant)[1]} {account_sql(label)}"
         return f"REVOKE {role} FROM {account_sql(label)}"
     what = ", ".join((*grant.privileges, *(["GRANT OPTION"] if grant.grantable else [])))
     return f"REVOKE {what} ON {grant_target(schema, grant.on)} FROM {account_sql(label)}"

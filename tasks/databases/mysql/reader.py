@@ -13,7 +13,9 @@ from tasks.databases.model import (
     KeyRange,
     Mark,
     Marks,
+    Origin,
     Purpose,
+    Replication,
     RowBatch,
     RowDigest,
     RowForm,
@@ -36,9 +38,10 @@ from tasks.databases.mysql import (
     keys,
     load,
     privileges,
+    replica_status,
+    replicable,
     snapshot,
     stored,
-    translate,
     unmovable,
 )
 from tasks.databases.mysql.quoting import marks_schema, names, text
@@ -74,12 +77,15 @@ class MysqlReader:
         listed = ", ".join(text(s) for s in _SETTINGS)
         settings = dict(self._session.query(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({listed})"))
         return Server(
-            flavour="mariadb" if self._session.is_mariadb else "mysql",
+            flavour=self.flavour(),
             version=settings["version"],
             account=self._session.one("SELECT CURRENT_USER()")[0],
             read_only=settings.get("read_only") not in ("OFF", "0"),
             settings=settings,
         )
+
+    def flavour(self) -> str:
+        return "mariadb" if self._session.is_mariadb else "mysql"
 
     def missing_privileges(self, schema: str, purpose: Purpose) -> tuple[str, ...]:
         found = privileges.missing(self._session, schema, purpose)
@@ -110,11 +116,15 @@ class MysqlReader:
     def sequences(self, schema: str) -> Mapping[str, SequenceState]:
         return stored.sequence_states(self._session, schema)
 
+    def with_triggers(self, schema: str) -> tuple[str, ...]:
+        rows = self._session.query(
+            "SELECT DISTINCT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
+            f" WHERE TRIGGER_SCHEMA = {text(schema)} ORDER BY 1"
+        )
+        return tuple(str(row[0]) for row in rows)
+
     def unmovable(self, schema: str) -> tuple[str, ...]:
         return unmovable.unmovable(self._session, schema)
-
-    def unknown_to(self, schema: str, flavour: str) -> tuple[str, ...]:
-        return tuple(translate.unknown_to(flavour, self.tables(schema), self.objects(schema)))
 
     def open_for(self, seconds: int) -> tuple[str, ...]:
         return activity.open_for(self._session, seconds)
@@ -134,8 +144,10 @@ class MysqlReader:
         tables = {table: _mark(*values) for table, *values in rows if table != REFRESHED}
         state = next((row[1] for row in rows if row[0] == REFRESHED), "")
         refreshed = state == _REFRESHED
-        position = self._session.query(f"SELECT position FROM {names(ours, POSITION_TABLE)} WHERE id = 1")
-        return Marks(tables, refreshed, position[0][0] if position else "", stage="" if refreshed else state)
+        places = dict(self._session.query(f"SELECT id, position FROM {names(ours, POSITION_TABLE)}"))
+        by_number = {int(number): str(place) for number, place in places.items()}
+        stage, replicated = "" if refreshed else state, replica_status.OURS in by_number
+        return Marks(tables, refreshed, by_number.get(1, ""), stage, replicated)
 
     def account_names(self) -> frozenset[str]:
         return privileges.names(self._session)
@@ -199,8 +211,35 @@ class MysqlReader:
         finally:
             dump.close()
 
+    def clock(self) -> float:
+        return float(self._session.one("SELECT UNIX_TIMESTAMP(NOW(6))")[0])
+
     def lag_bytes(self, position: str) -> int:
         return followable.bytes_beyond(self._session, position)
+
+    def replication(self, schema: str) -> Replication | None:
+        found = replica_status.status_of(self._session, schema)
+        return found.shown(schema) if found else None
+
+    def not_replicable(
+        self, schema: str, origin: Origin, source: ReadPort, source_schema: str
+    ) -> tuple[str, ...]:
+        theirs = cast(MysqlReader, source)._session
+        return replicable.reasons(
+            replicable.End(theirs, source_schema),
+            replicable.End(self._session, schema),
+            origin,
+            ours=(self.marks(schema) or Marks()).replicated,
+        )
+
+    def lacking_to_replicate(self, user: str) -> tuple[str, ...]:
+        return replicable.lacking(self._session, user)
+
+    def replication_place(self, position: str = "") -> str:
+        return replicable.place(self._session, position)
+
+    def replicated_beyond(self, schema: str, place: str) -> bool:
+        return replicable.is_beyond(self._session, schema, place)
 
     def dirty(self, schema: str, most: int) -> tuple[tuple[str, str], ...]:
         return keys.dirty(self._session, schema, most)

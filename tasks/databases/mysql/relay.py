@@ -43,9 +43,10 @@ class Relay:
         self._what = f"apply changes of the source to {schema}"
         self._statements = Statements(schema, tables)
 
-    def apply(self, batch: Sequence[Changes]) -> int:
+    def apply(self, batch: Sequence[Changes], replicated: bool = False) -> int:
         """Rows applied; of transactions that are there already none.
 
+        `replicated`: the server's own replication has brought the rows; only what changed is noted.
         Raises: errors.ApplyFailed
         """
         if not batch:
@@ -58,7 +59,7 @@ class Relay:
             session.send(what, "START TRANSACTION")
             if pending := self._pending(batch):
                 session.send(what, f"SET SESSION sql_mode = {text(STRICT)}")
-                self._run(self._all(pending))
+                self._run(self._all(pending, replicated))
             session.send(what, "COMMIT")
             committed = True
         except Unfit as error:
@@ -91,8 +92,9 @@ class Relay:
         stored = binlog.parsed(str(found[0][0]))
         return [c for c in batch if not stored.reaches(binlog.parsed(c.position))]
 
-    def _all(self, pending: Sequence[Changes]) -> Iterator[Statement]:
-        yield from self._statements.of(change for changes in pending for change in changes.rows)
+    def _all(self, pending: Sequence[Changes], replicated: bool) -> Iterator[Statement]:
+        changes = (change for changes in pending for change in changes.rows)
+        yield from self._statements.noting(changes) if replicated else self._statements.of(changes)
         yield from self._statements.noted()
         place = names(marks_schema(self._schema), POSITION)
         yield Statement(f"UPDATE {place} SET position = {text(pending[-1].position)} WHERE id = 1".encode())

@@ -96,6 +96,17 @@ class Statements:
         if run:
             yield _joined(run)
 
+    def noting(self, changes: Iterable[RowChange]) -> Iterator[Statement]:
+        """Of changes that are there already only the notes. Raises: Unfit"""
+        for change in changes:
+            if len(self._dirty) >= _DIRTY_AT_ONCE:
+                yield from self.noted()
+            shape = self._shape(change.table)
+            self._note(shape, change)
+            for path in self._acting(shape, change):
+                # Which rows went along can no longer be told: the whole table is compared.
+                self._dirty[path[-1].child.name, keys.WHOLE_TABLE] = None
+
     def _alone(self, shape: _Shape, change: RowChange, lax: bool) -> Iterator[Statement]:
         yield from self._along(shape, change, change.before)
         if lax:
@@ -108,17 +119,23 @@ class Statements:
 
     def _along(self, shape: _Shape, change: RowChange, values: Sequence[bytes]) -> Iterator[Statement]:
         """What notes the rows that foreign keys change along: by their keys before, and those after."""
+        if not values:
+            return
+        for path in self._acting(shape, change):
+            if note := cascades.noting(self._schema, path, shape.columns, values):
+                yield Statement(note, table=path[-1].child.name)
+
+    def _acting(self, shape: _Shape, change: RowChange) -> Iterator[cascades.Path]:
+        """The ways on which foreign keys change other rows along."""
         acting = change.table in self._cascades and change.foreign_key_checks
-        if not acting or not values or change.kind == "insert":
+        if not acting or change.kind == "insert":
             return
         moved = {
             column.name
             for n, column in enumerate(shape.columns)
             if not change.after or change.before[n] != change.after[n]
         }
-        for path in cascades.paths(self._cascades, change.table, change.kind == "delete", moved):
-            if note := cascades.noting(self._schema, path, shape.columns, values):
-                yield Statement(note, table=path[-1].child.name)
+        yield from cascades.paths(self._cascades, change.table, change.kind == "delete", moved)
 
     def noted(self) -> Iterator[Statement]:
         """What writes down the keys that became dirty."""

@@ -4,7 +4,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -13,7 +13,7 @@ from pymysql.constants import CLIENT
 from pymysql.cursors import SSCursor
 
 from core.access import Journal
-from core.errors import Refused
+from core.errors import ApplyFailed, Refused, Unreadable
 from tasks.databases.mysql.errors import translated
 
 _PATIENCE_S = 86_400
@@ -35,6 +35,10 @@ _WRITER_SETTINGS = {
     "innodb_lock_wait_timeout": "20",
     "net_read_timeout": "600",
 }
+
+_RULES_FOR_NEW_TABLES = (
+    "sql_require_primary_key", "sql_generate_invisible_primary_key", "restrict_fk_on_non_standard_key",
+)  # fmt: skip
 
 # A cut cable shows neither an error nor an end: what is sent and never acknowledged, and a peer that
 # answers no probe, end the connection. Longer than a server may stall over a disk or a lock.
@@ -63,9 +67,15 @@ _EFFECT = re.compile(
     r"(?i)\b(?:INTO|FOR\s+UPDATE|LOCK\s+IN|NEXTVAL|SETVAL|LASTVAL|NEXT\s+VALUE|GET_LOCK|RELEASE_\w+|SLEEP"
     r"|BENCHMARK|LOAD_FILE)\b|:=|/\*|;|--|\#"
 )
+# What only MariaDB or only MySQL reads is looked through like the rest.
+_FOR_ONE_SERVER = re.compile(r"(?s)/\*(?:M!|!80000) ((?:(?!\*/|/\*).)*) \*/")
 
 
 _JOURNALLING = threading.Lock()
+
+ANSWERED_IN_S = 200
+"""How long a server may take over a COMMIT or a mark of ours; a cut cable is noticed before."""
+_SHORT = re.compile(r"(?i)\s*(?:COMMIT|REPLACE|UPDATE|INSERT)\b")
 
 Connection: TypeAlias = "pymysql.connections.Connection[Any]"
 
@@ -135,6 +145,13 @@ class Session:
     def one(self, sql: str) -> tuple[Any, ...]:
         return self.query(sql)[0]
 
+    def named(self, sql: str) -> list[dict[str, Any]]:
+        """Rows by the names of their columns, for statements whose columns differ by version."""
+        with translated(self.address, self._user), self.connection.cursor() as cursor:
+            cursor.execute(sql)
+            columns = [column[0] for column in cursor.description or ()]
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
     def raw(self, sql: str) -> tuple[Any, ...]:
         """One row as bytes: a definition may hold what is no text, such as the default of a BINARY column."""
         driver: Any = self.connection
@@ -183,6 +200,10 @@ class ReadSession(Session):
         refuse_unless_reading(sql)
         return super().stream(sql)
 
+    def named(self, sql: str) -> list[dict[str, Any]]:
+        refuse_unless_reading(sql)
+        return super().named(sql)
+
 
 class WriteSession(Session):
     """Journals before every write."""
@@ -203,6 +224,17 @@ class WriteSession(Session):
         if self.is_mariadb:
             # Rows older than their CHECK are legal at the source; the copy is exact, not a second opinion.
             super().query("SET SESSION check_constraint_checks = 0")
+        else:
+            self._admit_what_the_source_holds()
+
+    def _admit_what_the_source_holds(self) -> None:
+        """MySQL's rules for new tables stand back: what the source has is made as it is, and no more."""
+        listed = ", ".join(f"'{rule}'" for rule in _RULES_FOR_NEW_TABLES)
+        for rule, value in super().query(f"SHOW SESSION VARIABLES WHERE Variable_name IN ({listed})"):
+            if value == "ON":
+                # Without the right to, the rule itself will say what it refuses.
+                with suppress(Unreadable):
+                    super().query(f"SET SESSION {rule} = 0")
 
     def write(self, what: str, sql: str | bytes) -> None:
         """One write of its own; `what` goes to the ledger, the statement does not."""
@@ -211,10 +243,36 @@ class WriteSession(Session):
 
     def send(self, what: str, sql: str | bytes) -> int:
         """A statement of a write that was journalled already; gives the number of warnings."""
-        with translated(self.address, self._user, writing=what), self.connection.cursor() as cursor:
+        with (
+            translated(self.address, self._user, writing=what),
+            self._answered_soon(what, sql),
+            self.connection.cursor() as cursor,
+        ):
             # Bytes go to the server as they are: a batch of rows has no character set.
             cursor.execute(sql)
             return int(cursor.warning_count)
+
+    @contextmanager
+    def _answered_soon(self, what: str, sql: str | bytes) -> Iterator[None]:
+        """Of what takes no time by itself no answer is waited for as long as for an index."""
+        if not isinstance(sql, str) or not _SHORT.match(sql):
+            yield
+            return
+        driver: Any = self.connection
+        driver._read_timeout = ANSWERED_IN_S
+        try:
+            yield
+        except pymysql.err.OperationalError as error:
+            if not str(error.args[-1]).endswith("(timed out)"):
+                raise
+            raise ApplyFailed(
+                f"{what}: {self.address} has not answered for {ANSWERED_IN_S} s",
+                why="A server whose disk is full waits for room without a word, but in its own log. What was"
+                " under way is undone or done whole; the next run looks which.",
+                next_command="df -h  # on that server; make room, then run the same command again",
+            ) from None
+        finally:
+            driver._read_timeout = _PATIENCE_S
 
 
 def refuse_unless_reading(sql: str) -> None:
@@ -222,7 +280,7 @@ def refuse_unless_reading(sql: str) -> None:
 
     Raises: errors.Refused
     """
-    bare = _QUOTED.sub("''", sql)
+    bare = _FOR_ONE_SERVER.sub(r"\1", _QUOTED.sub("''", sql))
     if not _ALLOWED.match(sql.lstrip()) or _EFFECT.search(bare):
         raise Refused(
             f"a reading session was asked to run {sql[:80]!r}",

@@ -11,18 +11,20 @@ from tasks.databases.model import (
     Changes,
     Grant,
     ObjectKind,
+    Origin,
     SchemaOptions,
     SequenceState,
     StoredObject,
     Table,
 )
-from tasks.databases.mysql import keys
+from tasks.databases.mysql import keys, orphans
 from tasks.databases.mysql.activity import writing
 from tasks.databases.mysql.definitions import with_definer
 from tasks.databases.mysql.privileges import granting, revoking
 from tasks.databases.mysql.quoting import account, marks_schema, name, names, text
 from tasks.databases.mysql.reader import MARKS_TABLE, POSITION_TABLE, REFRESHED
 from tasks.databases.mysql.relay import Relay
+from tasks.databases.mysql.replica import Replica
 from tasks.databases.mysql.rows import RowWriter, marks_of
 from tasks.databases.mysql.session import WriteSession
 
@@ -37,6 +39,11 @@ class MysqlWriter(RowWriter):
 
     def another(self) -> "MysqlWriter":
         return self._another()
+
+    def end_left_behind(self) -> None:
+        for number in orphans.left_behind(self._session):
+            with suppress(ApplyFailed):  # it has ended meanwhile
+                self._write(f"end session {number}, which a run of ours left behind", f"KILL {number}")
 
     def create_schema(self, schema: str, options: SchemaOptions) -> None:
         self._write(f"create schema {schema}", f"CREATE DATABASE IF NOT EXISTS {_schema(schema, options)}")
@@ -60,17 +67,14 @@ class MysqlWriter(RowWriter):
         codec = charset_by_name(charset).encoding
         self._session.use(schema)
         try:
-            for setting, value in wished.settings.items():
-                self._session.send(f"set {setting}", f"SET SESSION {setting} = {text(value)}")
-            statement = with_definer(wished.definition, wished.definer).encode(codec)
-            self._write(f"create {wished.kind} {schema}.{wished.name}", statement)
+            with self._under(wished.settings):
+                statement = with_definer(wished.definition, wished.definer).encode(codec)
+                self._write(f"create {wished.kind} {schema}.{wished.name}", statement)
         except UnicodeEncodeError as error:
             raise ApplyFailed(
                 f"{wished.label}: its text cannot be written in its own character set {charset}",
                 why="It would arrive changed; nothing of it was written.",
             ) from error
-        finally:
-            self._reset()
 
     def drop_object(self, schema: str, kind: ObjectKind, name: str) -> None:
         with self._dialect(kind):
@@ -89,15 +93,22 @@ class MysqlWriter(RowWriter):
 
     def enable_event(self, schema: str, name: str, *, enabled: bool) -> None:
         state = "ENABLE" if enabled else "DISABLE"
-        # Without it the event would run as our account from now on.
-        definer = self._session.one(
-            f"SELECT DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {text(schema)}"
+        # Whoever alters an event becomes its definer, and leaves it the settings of the session.
+        definer, charset, collation, mode, zone = self._session.one(
+            "SELECT DEFINER, CHARACTER_SET_CLIENT, COLLATION_CONNECTION, SQL_MODE, TIME_ZONE"
+            f" FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {text(schema)}"
             f" AND EVENT_NAME = {text(name)}"
-        )[0]
-        self._write(
-            f"{state.lower()} event {schema}.{name}",
-            f"ALTER DEFINER = {account(definer)} EVENT {names(schema, name)} {state}",
         )
+        settings = {
+            "character_set_client": charset, "collation_connection": collation, "sql_mode": mode,
+            "time_zone": zone,
+        }  # fmt: skip
+        statement = f"ALTER DEFINER = {account(definer)} EVENT {names(schema, name)} {state}"
+        with self._under(settings):
+            self._write(
+                f"{state.lower()} event {schema}.{name}",
+                statement.encode(charset_by_name(charset).encoding),
+            )
 
     def create_marks(self, schema: str) -> None:
         ours = marks_schema(schema)
@@ -174,11 +185,28 @@ class MysqlWriter(RowWriter):
         place = names(marks_schema(schema), POSITION_TABLE)
         statement = f"REPLACE INTO {place} (id, position) VALUES (1, {text(position)})"
         if not position:
-            statement = f"DELETE FROM {place}"
+            statement = f"DELETE FROM {place} WHERE id = 1"
         self._write(f"note the position {position or 'none'} for {schema}", statement)
 
     def apply_changes(self, schema: str, tables: Mapping[str, Table], batch: Sequence[Changes]) -> int:
-        return Relay(self._session, schema, tables, self._packet).apply(batch)
+        replica = Replica(self._session, schema)
+        if replicated := replica.is_ours and bool(batch):
+            # Noted only once it is there: a proof in between must not clear what is yet to come.
+            replica.reach(batch[-1].position)
+        return Relay(self._session, schema, tables, self._packet).apply(batch, replicated)
+
+    def begin_replication(self, schema: str, origin: Origin, place: str) -> None:
+        Replica(self._session, schema).begin(origin, place)
+
+    def await_replication(self, schema: str, place: str) -> None:
+        if (replica := Replica(self._session, schema)).is_ours:
+            replica.await_place(place)
+
+    def halt_replication(self, schema: str) -> None:
+        Replica(self._session, schema).halt()
+
+    def end_replication(self, schema: str) -> None:
+        Replica(self._session, schema).end()
 
     def clear_dirty(self, schema: str, keys_proved: Sequence[tuple[str, str]]) -> None:
         if keys_proved:
@@ -203,6 +231,16 @@ class MysqlWriter(RowWriter):
     def revoke(self, schema: str, name: str, grant: Grant) -> None:
         with self._dialect(grant.on):
             self._write(f"revoke {grant} in {schema} from {name}", revoking(schema, name, grant))
+
+    @contextmanager
+    def _under(self, settings: Mapping[str, str]) -> Iterator[None]:
+        """Within it the session has these settings."""
+        try:
+            for setting, value in settings.items():
+                self._session.send(f"set {setting}", f"SET SESSION {setting} = {text(value)}")
+            yield
+        finally:
+            self._reset()
 
     @contextmanager
     def _dialect(self, thing: str) -> Iterator[None]:
