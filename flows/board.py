@@ -11,6 +11,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.home import home
 from flows.report import NOTHING
+from flows.show_comparison import differences
 from flows.standing import standing
 from flows.work import Work
 from inventory.phases import PHASES_ZH
@@ -43,6 +44,26 @@ def publish(work: Work, document: dict[str, Any]) -> None:
             key=artifact_key("plan", stands["project"]),
             description=f"{changes} changes, {len(shown)} lines; digest to approve: {digest}",
         )
+
+
+def publish_comparison(document: dict[str, Any]) -> None:
+    """Show what came out for each table: keys of rows, never values."""
+    rows = [
+        {
+            "table": row["name"],
+            "verdict": row["verdict"],
+            "at source": f"{row['rows_at_source']:,}",
+            "at target": f"{row['rows_at_target']:,}",
+            "what differs": differences(row),
+        }
+        for row in document["tables"]
+    ]
+    wrong = [f"{row['name']}: {row['planned']} / {row['actual']}" for row in document["definitions"]["wrong"]]
+    create_table_artifact(
+        rows,
+        key=artifact_key("comparison", f"{document['project']} {document['database']}"),
+        description="; ".join([f"{document['verdict']}: {document['compared']}", *wrong]),
+    )
 
 
 def artifact_key(kind: str, project: str) -> str:

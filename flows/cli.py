@@ -194,16 +194,24 @@ def status(project: str, as_json: bool) -> None:
 @main.command()
 @project_argument
 @click.argument("database", default="")
+@click.option(
+    "--minutes",
+    default=0.0,
+    type=click.FloatRange(min=0),
+    help="End after so long; 0: at Ctrl-C, SIGTERM or SIGHUP.",
+)
 @json_option
-def follow(project: str, database: str, as_json: bool) -> None:
+def follow(project: str, database: str, minutes: float, as_json: bool) -> None:
     """Keep the targets of method follow level with their sources, until Ctrl-C; DATABASE: only that one.
 
     After the switch it brings what users write on the new side back to the source, for the way back.
     """
     from flows import follow as following
+    from flows.processes import told_to_end
     from flows.show_follow import StatusLine, followed
 
-    result = following.follow(project, database, StatusLine())
+    with told_to_end() as told:
+        result = following.follow(project, database, StatusLine(), told=told, for_s=60 * minutes)
     _end(as_json, result.document, result.error, followed)
 
 

@@ -1,5 +1,6 @@
-"""`qianyun follow`: keeps targets level with their sources until interrupted; after the switch, back."""
+"""`qianyun follow`: keeps targets level with their sources until told to end; after the switch, back."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 from core.access import Pool, Reader, Writer
 from core.errors import MigrationError, Refused
 from flows.approval import REHEARSED
-from flows.databases import move_of
+from flows.databases import move_of, target_leads
 from flows.guards import precondition_guard, scope_guard
 from flows.report import Result, class_of
 from flows.work import Work, open_project
@@ -23,6 +24,8 @@ from tasks.databases.relay import Applied, Side, relay
 STATUS_S = 1.0
 _PAUSES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 _PROVE_EVERY_S, _PROVE_AT_ONCE = 5.0, 5_000
+_CLOCK_STEP_S = 2.0
+"""The log tells whole seconds, and clocks are nudged all the time."""
 
 Say = Callable[[str], None]
 
@@ -41,20 +44,26 @@ class Stream:
     """A passing error, while it pauses."""
     error: BaseException | None = None
     _asked_at: float = field(default=0.0, repr=False)
+    _clock: float = field(default=0.0, repr=False)
+    """Of the followed side when it was asked."""
 
     @property
-    def lag_s(self) -> float:
-        """Since the commit that was applied last, while there is more to apply; by both sides' clocks."""
+    def lag_s(self) -> float | None:
+        """Since the commit that was applied last, while there is more to apply; by the followed side's clock
+        alone, ours may be another. None where that lies in the future: the clock was set back since."""
         if not self.lag_bytes or not self.applied.committed_at:
             return 0.0
-        return max(time.time() - self.applied.committed_at, 0.0)
+        lag = self._clock + time.monotonic() - self._asked_at - self.applied.committed_at
+        return lag if lag >= -_CLOCK_STEP_S else None
 
     def __str__(self) -> str:
         if self.trouble:
             return f"{self.name}: waits, {self.trouble}"
         bytes_behind = "?" if self.lag_bytes is None else f"{self.lag_bytes:,}"
         arrow = "back, " if self.back else ""
-        return f"{self.name}: {arrow}{self.lag_s:.1f} s, {bytes_behind} bytes behind; {self.rows:,} rows"
+        lag = self.lag_s
+        seconds = "? s (its clock was set back)" if lag is None else f"{max(lag, 0.0):.1f} s"
+        return f"{self.name}: {arrow}{seconds}, {bytes_behind} bytes behind; {self.rows:,} rows"
 
     def follow(self, ends: threading.Event) -> None:
         """Until it ends. Passing errors are waited out: the position committed with the last transaction."""
@@ -99,7 +108,7 @@ class Stream:
         self.applied, self.rows = applied, before + applied.rows
         if time.monotonic() - self._asked_at >= STATUS_S:
             self._asked_at = time.monotonic()
-            self.lag_bytes = source.port.lag_bytes(applied.position)
+            self.lag_bytes, self._clock = source.port.lag_bytes(applied.position), source.port.clock()
 
 
 def refuse_unless_at_work(source: Side, target: Side, *, back: bool) -> None:
@@ -125,17 +134,28 @@ def refuse_unless_at_work(source: Side, target: Side, *, back: bool) -> None:
         )
 
 
-def follow(project: str, database: str, say: Say, ends: threading.Event | None = None) -> Result:
-    """Follow one database of the project, or all of method follow, until interrupted or `ends` is set.
+def follow(
+    project: str,
+    database: str,
+    say: Say,
+    ends: threading.Event | None = None,
+    *,
+    told: Callable[[], bool] = lambda: False,
+    for_s: float = 0.0,
+) -> Result:
+    """Follow one database of the project, or all of method follow.
 
+    Until interrupted, `ends` is set, we are `told` to end, or `for_s` seconds are over (0: without end).
+    Whatever ends it, the transactions in flight and the run's record are finished first.
     Raises: errors.Refused without an approved plan that has the step, and where a live run is under way.
     """
     ends = ends or threading.Event()
+    until = time.monotonic() + for_s if for_s else math.inf
     with open_project(project) as work, work.ledger.run_lock():
         streams = _streams(work, database)
         digest, requested_by = _approved(work, streams)
         run_id = work.ledger.start_run("live", requested_by=requested_by, digest=digest)
-        _run_all(streams, say, ends)
+        stop = _run_all(streams, say, ends, lambda: told() or time.monotonic() > until)
         error = next((stream.error for stream in streams if stream.error), None)
         document = {
             "project": work.inventory.project.id,
@@ -146,13 +166,21 @@ def follow(project: str, database: str, say: Say, ends: threading.Event | None =
             "databases": [_row(stream) for stream in streams],
         }
         work.ledger.end_run(run_id, str(document["state"]), document)
+    if stop is not None:
+        raise stop
     if error is not None and not isinstance(error, MigrationError):
         raise error
     return Result(document, error)
 
 
-def _run_all(streams: Sequence[Stream], say: Say, ends: threading.Event) -> None:
-    """One thread each; whoever fails stops all, since what belongs together must not drift apart."""
+def _run_all(
+    streams: Sequence[Stream], say: Say, ends: threading.Event, told: Callable[[], bool]
+) -> BaseException | None:
+    """One thread each; whoever fails stops all, since what belongs together must not drift apart.
+
+    Gives what interrupted it, other than Ctrl-C: Prefect cancels a run by an exception of its own.
+    """
+    stop: BaseException | None = None
 
     def work(stream: Stream) -> None:
         try:
@@ -165,16 +193,26 @@ def _run_all(streams: Sequence[Stream], say: Say, ends: threading.Event) -> None
     try:
         for thread in threads:
             thread.start()
-        while any(thread.is_alive() for thread in threads) and not ends.wait(STATUS_S):
-            say("; ".join(map(str, streams)))
+        while any(thread.is_alive() for thread in threads) and not ends.wait(STATUS_S) and not told():
+            _say(say, streams)
     except KeyboardInterrupt:
-        ends.set()
+        pass
+    except BaseException as error:  # noqa: BLE001 - raised again once nothing is in flight any more
+        stop = error
+    ends.set()
     # A second Ctrl-C must not cut the transaction in flight either.
     for thread in threads:
         while thread.is_alive():
-            with suppress(KeyboardInterrupt):
+            with suppress(BaseException):
                 thread.join()
-    say("; ".join(map(str, streams)))
+    _say(say, streams)
+    return stop
+
+
+def _say(say: Say, streams: Sequence[Stream]) -> None:
+    # A terminal that was closed is no reason to leave a run open.
+    with suppress(OSError):
+        say("; ".join(map(str, streams)))
 
 
 def _streams(work: Work, database: str) -> list[Stream]:
@@ -193,12 +231,10 @@ def _streams(work: Work, database: str) -> list[Stream]:
 
 
 def _leads_back(move: Move) -> bool:
-    """Whether the target leads: then our marks stand at the source."""
     pool = Pool()
     reader = Reader(pool)
     try:
-        marks = move.open_source(reader).marks(move.source_schema)
-        return bool(marks and marks.position)
+        return target_leads(move, reader)
     finally:
         reader.close()
         pool.close()

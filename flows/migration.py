@@ -1,4 +1,5 @@
-"""The Prefect flows that people start: the whole project, each phase, approval and the way back.
+"""The Prefect flows that people start: the whole project, each phase, approval, the way back, and what is
+done with databases beside the phases.
 
 The commands of `qianyun` call the same functions; what a flow returns is the JSON document of its run.
 """
@@ -14,11 +15,16 @@ from prefect.states import Completed, Failed
 
 from core.errors import MigrationError
 from core.secret import redact
+from flows import compare as comparing
 from flows import conduct, decisions
+from flows import follow as following
+from flows.board import publish_comparison
 from flows.processes import end_with_worker, under_worker
 from flows.report import NOTHING, Result, class_of
+from flows.run_log import ComparisonLog, FollowLog
 from flows.standing import DONE_STATES
 from inventory.phases import PhaseName
+from tasks.databases.comparison import Pace
 
 
 def _run_name() -> str:
@@ -33,7 +39,8 @@ def _run_name() -> str:
     if "decision" in asked:
         words.insert(1, asked["decision"])
     words += asked.get("items") or ()
-    return " ".join([*words, (asked.get("plan") or "")[:12]]).strip()
+    words.append(asked.get("database") or "")
+    return " ".join(filter(None, [*words, (asked.get("plan") or "")[:12]]))
 
 
 @flow(name="migration", flow_run_name=_run_name, persist_result=False, validate_parameters=True)
@@ -155,6 +162,51 @@ def gate_decision(
     return _ended(lambda: decisions.decide(project, decision, decided_by, reason, list(items or ())))
 
 
+@flow(name="follow", flow_run_name=_run_name, persist_result=False)
+def follow(project: str, database: str = "", minutes: float = 0.0) -> State[dict[str, Any]]:
+    """Keep the targets of method follow level with their sources; after the switch, the sources with them.
+
+    Cancelling the run is its usual end: what is in flight is committed, and the run closed in the ledger.
+
+    Args:
+        project: Folder of the project's inventory, or the name of a folder of inventory/.
+        database: Only this database of the migration list; none means all of method follow.
+        minutes: End after so many minutes; 0: when the run is cancelled.
+    """
+    return _ended(lambda: following.follow(project, database, FollowLog(), for_s=60 * minutes))
+
+
+@flow(name="compare", flow_run_name=_run_name, persist_result=False)
+def compare(
+    project: str,
+    database: str,
+    tables: list[str] | None = None,
+    workers: int = 4,
+    most_running: int = 0,
+    tries: int = 3,
+    wait_s: float = 1.0,
+) -> State[dict[str, Any]]:
+    """Compare source and target of a database, definitions and rows; shows keys, never values. It only reads.
+
+    Args:
+        project: Folder of the project's inventory, or the name of a folder of inventory/.
+        database: The database of the migration list.
+        tables: Only these tables; none means all.
+        workers: Connections at each server.
+        most_running: Pause while a server runs more statements than this; 0 means no limit.
+        tries: How often what differs is looked at again.
+        wait_s: Seconds before the next look.
+    """
+    pace = Pace(workers=workers, most_running=most_running, tries=tries, wait_s=wait_s)
+
+    def work() -> Result:
+        result = comparing.compare(project, database, pace, tuple(tables or ()), ComparisonLog(database))
+        publish_comparison(result.document)
+        return result
+
+    return _ended(work)
+
+
 def _ended(work: Callable[[], Result]) -> State[Any]:
     """Prefect's state of a run: Failed with the reason where it did not do all it should."""
     end_with_worker()
@@ -197,7 +249,7 @@ def _row(error: MigrationError) -> dict[str, str]:
 
 
 def _headline(document: dict[str, Any]) -> str:
-    state, digest = document.get("state", "Done"), document.get("digest", "")
+    state, digest = document.get("state") or document.get("verdict", "Done"), document.get("digest", "")
     words = [f"plan {digest[:12]}"] if digest else []
     if "changes" in document:
         changes = sum(row["action"] != NOTHING for row in document["changes"])
@@ -205,6 +257,8 @@ def _headline(document: dict[str, Any]) -> str:
     if "steps" in document:
         good = sum(row["state"] in DONE_STATES for row in document["steps"])
         words.append(f"{good} of {len(document['steps'])} steps done and proved")
+    if "databases" in document:
+        words += [f"{row['rows']} rows of {row['database']} applied" for row in document["databases"]]
     if "approved_by" in document:
         words.append(f"by {document['approved_by']}")
     if "started" in document:

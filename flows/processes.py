@@ -7,8 +7,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 PR_SET_PDEATHSIG = 1
 """From linux/prctl.h; Python has no name for it."""
@@ -33,6 +35,31 @@ def dying_with_us() -> Callable[[], None]:
                 os._exit(1)
 
     return in_child
+
+
+@contextmanager
+def told_to_end() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed, or SIGTERM or SIGHUP came: a service is stopped, a terminal closed.
+
+    The first is only noted, so that nothing is cut in the middle; a second interrupts.
+    """
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    before = {}
+    for wanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # nohup, or a shell that puts us in the background, wants us not to hear it.
+        if signal.getsignal(wanted) is not signal.SIG_IGN:
+            before[wanted] = signal.signal(wanted, note)
+    try:
+        yield lambda: bool(came)
+    finally:
+        for wanted, handler in before.items():
+            signal.signal(wanted, handler)
 
 
 def under_worker() -> bool:

@@ -20,10 +20,7 @@ class Telling:
         self._started = self._last = time.monotonic()
 
     def estimate(self, found: dict[str, Any]) -> None:
-        self._console.print(
-            f"{found['tables']} tables, about {found['rows']:,} rows, {found['size_bytes'] / 1e6:,.0f} MB:"
-            f" {found['p50_s']:.0f} s in half of all cases, {found['p90_s']:.0f} s in nine of ten"
-        )
+        self._console.print(estimate_words(found))
 
     def progress(self, done: int, total: int, unit: str) -> None:
         now = time.monotonic()
@@ -32,6 +29,13 @@ class Telling:
         self._last = now
         left_s = (now - self._started) * (total - done) / done
         self._console.print(f"{done:,} of about {total:,} {unit}, about {left_s:.0f} s left")
+
+
+def estimate_words(found: dict[str, Any]) -> str:
+    return (
+        f"{found['tables']} tables, about {found['rows']:,} rows, {found['size_bytes'] / 1e6:,.0f} MB:"
+        f" {found['p50_s']:.0f} s in half of all cases, {found['p90_s']:.0f} s in nine of ten"
+    )
 
 
 def comparison(document: dict[str, Any]) -> None:
@@ -45,24 +49,28 @@ def comparison(document: dict[str, Any]) -> None:
     for row in document["tables"]:
         style = STYLES[row["verdict"]]
         rows = (f"{row['rows_at_source']:,}", f"{row['rows_at_target']:,}")
-        table.add_row(row["name"], Text(row["verdict"], style), *rows, Text(_differences(row)))
+        table.add_row(row["name"], Text(row["verdict"], style), *rows, Text(differences(row)))
     console.print(table)
     for wrong in document["definitions"]["wrong"]:
         console.print(Text(f"{wrong['name']}: {wrong['planned']} / {wrong['actual']}", "red"))
     if document["left_out"]:
-        console.print(
-            Text(f"not compared yet, made at the cutover: {', '.join(document['left_out'])}", "dim")
+        why = (
+            "the source has none while it follows" if document["leads"] == "target" else "made at the cutover"
         )
+        console.print(Text(f"not compared, {why}: {', '.join(document['left_out'])}", "dim"))
+    if document["leads"] == "target":
+        console.print(Text("The target leads since the switch: the source is compared with it.", "dim"))
     console.print(
         Text.assemble(
-            f"\n{document['source']} and {document['target']}: ",
+            f"\n{document['compared']}: ",
             (document["verdict"], STYLES[document["verdict"]]),
             f" ({document['took_s']:.1f} s)",
         )
     )
 
 
-def _differences(row: dict[str, Any]) -> str:
+def differences(row: dict[str, Any]) -> str:
+    """Counts by kind and keys of one table's rows, for people."""
     kinds = {"missing": "missing", "not_at_source": "not at the source", "differs": "differ"}
     counts = [f"{row[kind]:,} {words}" for kind, words in kinds.items() if row[kind]]
     if row["changing"]:

@@ -4,15 +4,23 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from core.access import Reader, Writer
 from flows import cli
 from inventory.practice import materialise
+from tasks.databases.comparison import Pace
+from tasks.databases.dirty import returning
+from tasks.databases.relay import relay
+from tasks.databases.steps import Move
+from tests.databases.following import after, carried, over
 from tests.flows.test_conduct import HOUR
-from tests.worlds.mysql import SCHEMA, STATEMENTS, MysqlWorld, fresh
+from tests.worlds.mysql import OBJECTS, SCHEMA, STATEMENTS, MysqlWorld, fresh
+from tests.worlds.mysql_follow import NEW_SIDE, TRIGGER, followed
 
 PRIVATE = "王 7"
 """A value in the column 姓名 of the row that is damaged."""
@@ -106,3 +114,59 @@ def test_no_writer_is_ever_built(world: MysqlWorld, folder: str, monkeypatch: py
     monkeypatch.setattr("tasks.databases.mysql.endpoint.MysqlServer.open_writer", refuse)
     monkeypatch.setattr("core.access.Writer.__init__", refuse)
     assert run(folder, "shop-db")[0] == 0
+
+
+@pytest.fixture
+def switched(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[MysqlWorld, Move]]:
+    """Users are on the target, and wrote there what the source has not got yet."""
+    made, move = followed(*OBJECTS, *TRIGGER)
+    carried([*over(move).values(), *after(move).values()])
+    made.target.run(*NEW_SIDE)
+    monkeypatch.setattr("flows.compare.move_of", lambda inventory, item: move)
+    yield made, move
+    made.close()
+
+
+def as_followed(folder: str) -> str:
+    listed = Path(folder, "migration-list.yaml")
+    text = listed.read_text()
+    listed.write_text(text.replace("kind: database\n", "kind: database\n    method: follow\n"))
+    return folder
+
+
+def brought_back(move: Move) -> None:
+    reader = Reader()
+    writer = Writer(reader, lambda text: None)
+    try:
+        target, source = returning(move, reader)
+        relay(target, source, writer.open(move.source), target.port.position())
+    finally:
+        writer.close()
+        reader.close()
+
+
+def test_after_the_switch_the_source_is_compared_with_the_target(
+    switched: tuple[MysqlWorld, Move], folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, move = switched
+    with monkeypatch.context() as patient:
+        patient.setattr("tasks.databases.comparison.Pace", partial(Pace, patience_s=0.2))
+        status, out, error = run(as_followed(folder), "shop-db", "--wait", "0", "--json")
+    behind = json.loads(out)
+    assert (behind["leads"], behind["verdict"], status) == ("target", "CHANGING", 1), "it is on its way back"
+    assert "changed at the target meanwhile" in error
+    brought_back(move)
+    level = json.loads(run(folder, "shop-db", "--wait", "0", "--json")[1])
+    assert (level["verdict"], level["left_out"]) == ("EQUAL", ["trigger"])
+    assert level["compared"] == f"{move.to_label} with {move.from_label}"
+    world.source.run(
+        f"DELETE FROM {SCHEMA}.orders WHERE id = 5", f"INSERT INTO {SCHEMA}.audit VALUES (77, 'x')"
+    )
+    status, out, error = run(folder, "shop-db", "--wait", "0", "--json")
+    wrong = {row["name"]: row for row in json.loads(out)["tables"] if row["verdict"] == "DIFFERENT"}
+    assert status == 1 and set(wrong) == {"orders", "audit"}
+    assert (wrong["orders"]["keys"], wrong["orders"]["not_at_source"]) == (["id=5 not at the source"], 1)
+    assert (wrong["audit"]["keys"], wrong["audit"]["missing"]) == (["id=77 missing"], 1)
+    assert wrong["orders"]["rows_at_target"] == wrong["orders"]["rows_at_source"] + 1
+    assert "The source does not hold what the target holds" in error
+    assert "The target leads since the switch" in run(folder, "shop-db", "--wait", "0")[1]

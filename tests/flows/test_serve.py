@@ -32,7 +32,8 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_every_deployment_is_there_and_dry_by_default(one: Served) -> None:
     found = {row["name"]: row for row in one.post("/deployments/filter")}
 
-    assert set(found) == {*PHASE_NAMES, "rehearse", "execute", "approve", "rollback", "gate"}
+    others = {"rehearse", "execute", "approve", "rollback", "gate", "compare", "follow"}
+    assert set(found) == {*PHASE_NAMES, *others}
     for name, row in found.items():
         properties = row["parameter_openapi_schema"]["properties"]
         assert row["description"], name

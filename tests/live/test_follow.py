@@ -5,12 +5,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pymysql
 import pytest
 
 from lab.access import password
 from lab.estate import Estate
+from lab.processes import first_processes
 from tests.live.conftest import CUSTOMER, ENGINEER, Answer, Terminal
 from tests.live.worlds import address_of_name, ask
 
@@ -25,6 +27,8 @@ class Client:
     """Writes one row after another where the shop's name leads; keeps its own record of what was taken."""
 
     lab: Estate
+    files: dict[str, str] = field(default_factory=dict)
+    """Written to the file share while rows were taken by the source."""
     taken: set[int] = field(default_factory=set)
     unsure: set[int] = field(default_factory=set)
     at: list[tuple[float, str]] = field(default_factory=list)
@@ -33,6 +37,8 @@ class Client:
 
     def run(self) -> None:
         number, host = 0, "db-1"
+        # Its root as the host itself sees it: a file is written within microseconds of its row.
+        share = Path(f"/proc/{first_processes(self.lab)['file-1']}/root/srv/share")
         connection = self._connect(host)
         while not self.stop.is_set():
             number += 1
@@ -41,6 +47,10 @@ class Client:
                     cursor.execute("INSERT INTO ticks VALUES (%s, %s)", (number, f"第{number}次 'tick'"))
                 self.taken.add(number)
                 self.at.append((time.monotonic(), host))
+                if host == "db-1" and number % 200 == 0:
+                    name = f"invoice {number}.txt"
+                    (share / name).write_text(f"发票 {number}")
+                    self.files[name] = f"发票 {number}"
                 time.sleep(0.002)
             except pymysql.err.MySQLError as error:
                 if error.args[0] != READ_ONLY:
@@ -67,6 +77,12 @@ def numbers(lab: Estate, host: str) -> set[int]:
     return {int(line) for line in ask(lab, host, "SELECT n FROM shop.ticks").split()}
 
 
+def moved_files(lab: Estate) -> dict[str, str]:
+    """The users' new files at the target."""
+    folder = Path(f"/proc/{first_processes(lab)['file-2']}/root/data/share")
+    return {path.name: path.read_text() for path in folder.glob("invoice *.txt")}
+
+
 def followed(terminal: Terminal) -> None:
     listed = terminal.project / "migration-list.yaml"
     text = listed.read_text()
@@ -91,6 +107,7 @@ def test_users_write_through_the_cutover_and_back(
         assert not terminal.migrate(digest).undone
         await_writes(client, "db-2")
         record_property("pause_s", client.pause_s())
+        assert moved_files(lab) == client.files
         there = terminal.of_project("rollback").states
         assert there["cutover/shop-db/reverse"] == "Undone"
         await_writes(client, "db-1")
