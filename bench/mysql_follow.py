@@ -3,7 +3,8 @@
 First it works off a log that is there already, as fast as it can; then it follows a source under an even
 load while a client of its own reads on the target how old the newest row is. Small transactions of four row
 events: an insert, two updates, a delete. Both servers sync to disk as they do by default. Each relay runs in
-a process of its own. Settings: BENCH_EVENTS (in the log), BENCH_EVENTS_S (of the load), BENCH_SECONDS.
+a process of its own. Settings: BENCH_EVENTS (in the log), BENCH_EVENTS_S (of the load), BENCH_SECONDS;
+BENCH_NATIVE=1: the target's own replication carries the rows, and the relay notes them.
 """
 
 import os
@@ -19,13 +20,16 @@ from pathlib import Path
 
 from inventory.secrets import SecretSource
 from tasks.databases.mysql.endpoint import MysqlServer
+from tasks.databases.port import WritePort
 from tasks.databases.relay import Side, relay
+from tests.databases.replicating import origin, stopped
 from tests.databases.servers import MIGRATOR, PASSWORD, LocalServer, template_in
 
 EVENTS = int(os.environ.get("BENCH_EVENTS", "80000"))
 EVENTS_S = int(os.environ.get("BENCH_EVENTS_S", "3000"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "15"))
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))
+NATIVE = os.environ.get("BENCH_NATIVE") == "1"
 SCHEMA = "shop"
 _SETTINGS = (
     "--debug-no-sync=0", "--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=256M",
@@ -114,8 +118,20 @@ def place_of(source: LocalServer) -> str:
         reader.close()
 
 
+def begin(source: LocalServer, writer: WritePort) -> None:
+    at = origin(source)
+    reader = server_at(source.port).open_reader()
+    try:
+        writer.begin_replication(SCHEMA, at, reader.replication_place())
+        writer.set_position(SCHEMA, reader.position())
+    finally:
+        reader.close()
+
+
 def drained(servers: Sequence[LocalServer], at: int) -> float:
     """Row events a second out of a log that is there already."""
+    if NATIVE:
+        stopped(servers[1])  # the relay starts it again: nothing is carried over beforehand
     work(servers[0], EVENTS // _PER_TRANSACTION // RUNS, at)
     rows, seconds, cpu_s, peak_mb = result(child(servers, place_of(servers[0])))
     print(
@@ -185,13 +201,18 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         template = template_in(folder)
-        servers = [LocalServer(folder / side, template, *_SETTINGS) for side in ("source", "target")]
+        servers = [
+            LocalServer(folder / side, template, *_SETTINGS, f"--server-id={number}")
+            for number, side in enumerate(("source", "target"), start=1)
+        ]
         for server in servers:
             server.run(*TABLES)
         servers[0].run(WORK)
         writer = server_at(servers[1].port).open_writer(lambda text: None)
         writer.create_marks(SCHEMA)
         writer.set_position(SCHEMA, place_of(servers[0]))
+        if NATIVE:
+            begin(servers[0], writer)
         writer.close()
         per_run = EVENTS // _PER_TRANSACTION // RUNS
         rates = [drained(servers, 2 + run * per_run) for run in range(RUNS)]
