@@ -1,7 +1,7 @@
 """The hostile schema of hostile.sql: it arrives identical, and what cannot move is listed by name."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -222,9 +222,18 @@ def normalised(kind: str, row: tuple[Any, ...]) -> tuple[bytes, ...]:
 
 @pytest.mark.parametrize("kind", OBJECTS)
 def test_definitions_are_identical(arrived: Hostile, kind: str) -> None:
+    check_definitions(arrived, kind, NOT_MOVABLE, normalised)
+
+
+def check_definitions(
+    arrived: Hostile,
+    kind: str,
+    not_movable: Collection[str],
+    normalised: Callable[[str, tuple[Any, ...]], tuple[bytes, ...]],
+) -> None:
     source, target, _ = arrived
     found = sorted(row[0] for row in listed(source, OBJECTS[kind]))
-    movable = [n for n in found if f"{kind.lower()} {n}" not in NOT_MOVABLE]
+    movable = [n for n in found if f"{kind.lower()} {n}" not in not_movable]
     assert sorted(row[0] for row in listed(target, OBJECTS[kind])) == movable
     for label in movable:
         ours, theirs = (
@@ -245,23 +254,31 @@ def test_all_rows_are_equal(arrived: Hostile) -> None:
     """Twice, neither by our own digest: every value in an exact form, and the engine's row checksums."""
     source, target, _ = arrived
     rows = 0
-    for (table,) in listed(source, TABLES):
-        if f"table {table}" in NOT_MOVABLE:
-            continue
-        columns = listed(
-            source,
-            "SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
-            f" AND BINARY TABLE_NAME = {source.connect().escape(table)}",
-        )
-        select = f"SELECT {', '.join(exact(*c) for c in columns)} FROM {name(table)}"
-        ours, theirs = (sorted(asked(server, select), key=repr) for server in (source, target))
-        assert theirs == ours, table
-        rows += len(ours)
+    for table in tables_to_move(source, NOT_MOVABLE):
+        rows += check_rows(arrived, table, exact)
         if listed(source, VIRTUAL.format(source.connect().escape(table))):
             continue  # the server's checksum takes in what happens to lie in a virtual column's place
         sums = [asked(server, f"CHECKSUM TABLE {name(table)} EXTENDED") for server in (source, target)]
         assert sums[0] == sums[1], table
     assert rows > 1000
+
+
+def tables_to_move(source: LocalServer, not_movable: Collection[str]) -> list[str]:
+    return [table for (table,) in listed(source, TABLES) if f"table {table}" not in not_movable]
+
+
+def check_rows(arrived: Hostile, table: str, exact: Callable[[str, str], str]) -> int:
+    """How many rows there are, equal by the exact form of each value."""
+    source, target, _ = arrived
+    columns = listed(
+        source,
+        "SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
+        f" AND BINARY TABLE_NAME = {source.connect().escape(table)}",
+    )
+    select = f"SELECT {', '.join(exact(*c) for c in columns)} FROM {name(table)}"
+    ours, theirs = (sorted(asked(server, select), key=repr) for server in (source, target))
+    assert theirs == ours, table
+    return len(ours)
 
 
 def test_there_are_enough_objects(arrived: Hostile) -> None:

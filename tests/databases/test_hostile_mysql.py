@@ -17,7 +17,17 @@ from tasks.databases.steps import CreateSchema, Move
 from tests.databases import test_hostile
 from tests.databases.mysql_servers import MYSQLD
 from tests.databases.servers import LocalServer, pair
-from tests.databases.test_hostile import ELSEWHERE, HOSTILE, Hostile, asked, exact, listed, steps_of
+from tests.databases.test_hostile import (
+    ELSEWHERE,
+    HOSTILE,
+    Hostile,
+    check_definitions,
+    check_rows,
+    exact,
+    listed,
+    steps_of,
+    tables_to_move,
+)
 from tests.worlds.mysql import done
 
 pytestmark = pytest.mark.skipif(not os.environ.get(MYSQLD), reason=f"set {MYSQLD} (scripts/mysql-server)")
@@ -105,36 +115,18 @@ def normalised(kind: str, row: tuple[Any, ...]) -> tuple[bytes, ...]:
 
 @pytest.mark.parametrize("kind", OBJECTS)
 def test_definitions_are_identical(arrived: Hostile, kind: str) -> None:
-    source, target, _ = arrived
-    found = sorted(row[0] for row in listed(source, OBJECTS[kind]))
-    movable = [n for n in found if f"{kind.lower()} {n}" not in NOT_MOVABLE]
-    assert sorted(row[0] for row in listed(target, OBJECTS[kind])) == movable
-    for label in movable:
-        ours, theirs = (
-            normalised(kind, asked(server, f"SHOW CREATE {kind} {name(label)}")[0])
-            for server in (source, target)
-        )
-        assert theirs == ours
+    check_definitions(arrived, kind, NOT_MOVABLE, normalised)
+
+
+def exactly(column: str, kind: str) -> str:
+    """A server that is asked for no other form gives a JSON or DOUBLE exactly."""
+    return name(column) if kind in ("json", "double") else exact(column, kind)
 
 
 def test_all_rows_are_equal(arrived: Hostile) -> None:
     """Not by our own digest: every value in an exact form."""
-    source, target, _ = arrived
-    rows = 0
-    for (table,) in listed(source, OBJECTS["TABLE"]):
-        if f"table {table}" in NOT_MOVABLE:
-            continue
-        columns = listed(
-            source,
-            "SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
-            f" AND BINARY TABLE_NAME = {source.connect().escape(table)}",
-        )
-        exactly = [name(c) if kind in ("json", "double") else exact(c, kind) for c, kind in columns]
-        select = f"SELECT {', '.join(exactly)} FROM {name(table)}"
-        ours, theirs = (sorted(asked(server, select), key=repr) for server in (source, target))
-        assert theirs == ours, table
-        rows += len(ours)
-    assert rows > 1000
+    tables = tables_to_move(arrived[0], NOT_MOVABLE)
+    assert sum(check_rows(arrived, table, exactly) for table in tables) > 1000
 
 
 def test_there_are_enough_objects(arrived: Hostile) -> None:
