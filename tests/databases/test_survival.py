@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -188,6 +189,23 @@ def test_a_commit_that_is_not_answered_is_told(made: Made, monkeypatch: pytest.M
             writer.set_position(SCHEMA, "log.000001:4")
         cursor.execute("BACKUP STAGE END")
     assert caught.value.next_command.startswith("df -h") and not caught.value.transient
+    writer.close()
+
+
+def test_a_commit_of_much_may_take_its_time(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written to the binary log as a whole."""
+    monkeypatch.setattr("tasks.databases.mysql.session.ANSWERED_IN_S", 1)
+    world, _ = made
+    writer: Any = world.target.endpoint().open_writer(lambda text: None)
+    with world.target.connect() as holding, holding.cursor() as cursor:
+        for stage in ("START", "BLOCK_DDL", "BLOCK_COMMIT"):
+            cursor.execute(f"BACKUP STAGE {stage}")
+        ends = threading.Timer(2.5, cursor.execute, ("BACKUP STAGE END",))
+        ends.start()
+        writer._session.send("change much", "START TRANSACTION")
+        writer._session.send("change much", f"DELETE FROM {SCHEMA}.log")
+        writer._session.send("change much", "COMMIT", 50_000_000)
+        ends.join()
     writer.close()
 
 

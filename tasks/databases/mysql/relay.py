@@ -60,7 +60,7 @@ class Relay:
             if pending := self._pending(batch):
                 session.send(what, f"SET SESSION sql_mode = {text(STRICT)}")
                 self._run(self._all(pending, replicated))
-            session.send(what, "COMMIT")
+            session.send(what, "COMMIT", sum(changes.size_bytes for changes in batch))
             committed = True
         except Unfit as error:
             raise self._diverged(error.table, "change", "", error.found) from None

@@ -41,7 +41,7 @@ class RowWriter:
     ) -> int:
         what = f"copy a range of rows into {schema}.{table.name}"
         send = self._session.send
-        with self._transaction(what):
+        with self._transaction(what, _in_one_piece(table)):
             if not fresh:
                 send(what, f"DELETE FROM {names(schema, table.name)} WHERE {where(table.key, within)}")
             if self.row_form() == "stream":
@@ -66,13 +66,13 @@ class RowWriter:
 
     def clear_range(self, schema: str, table: Table, within: KeyRange) -> None:
         what = f"clear a range of {schema}.{table.name}"
-        with self._transaction(what):
+        with self._transaction(what, _in_one_piece(table)):
             self._session.send(
                 what, f"DELETE FROM {names(schema, table.name)} WHERE {where(table.key, within)}"
             )
 
     @contextmanager
-    def _transaction(self, what: str) -> Iterator[None]:
+    def _transaction(self, what: str, size_bytes: int = 0) -> Iterator[None]:
         """One journalled write of several statements; all of them or none."""
         send = self._session.send
         self._session.journal(f"{self._session.address}: {what}")
@@ -82,7 +82,7 @@ class RowWriter:
         send(what, "START TRANSACTION")
         try:
             yield
-            send(what, "COMMIT")
+            send(what, "COMMIT", size_bytes)
         except MigrationError:
             with suppress(MigrationError):  # a broken connection rolls back by itself
                 send(what, "ROLLBACK")
@@ -161,3 +161,8 @@ class RowWriter:
 
 def marks_of(schema: str) -> str:
     return names(marks_schema(schema), MARKS_TABLE)
+
+
+def _in_one_piece(table: Table) -> int:
+    """Bytes that one transaction brings: without a key the whole table is one range."""
+    return 0 if table.key else table.size_bytes

@@ -75,6 +75,8 @@ _JOURNALLING = threading.Lock()
 
 ANSWERED_IN_S = 200
 """How long a server may take over a COMMIT or a mark of ours; a cut cable is noticed before."""
+_LOGGED_BYTES_PER_S = 5_000_000
+"""At its COMMIT a transaction is written to the binary log as a whole, by a slow disk at this pace."""
 _SHORT = re.compile(r"(?i)\s*(?:COMMIT|REPLACE|UPDATE|INSERT)\b")
 
 Connection: TypeAlias = "pymysql.connections.Connection[Any]"
@@ -241,11 +243,14 @@ class WriteSession(Session):
         self.journal(f"{self.address}: {what}")
         self.send(what, sql)
 
-    def send(self, what: str, sql: str | bytes) -> int:
-        """A statement of a write that was journalled already; gives the number of warnings."""
+    def send(self, what: str, sql: str | bytes, size_bytes: int = 0) -> int:
+        """A statement of a write that was journalled already; gives the number of warnings.
+
+        `size_bytes`: of a large transaction that a COMMIT ends.
+        """
         with (
             translated(self.address, self._user, writing=what),
-            self._answered_soon(what, sql),
+            self._answered_soon(what, sql, ANSWERED_IN_S + size_bytes // _LOGGED_BYTES_PER_S),
             self.connection.cursor() as cursor,
         ):
             # Bytes go to the server as they are: a batch of rows has no character set.
@@ -253,20 +258,20 @@ class WriteSession(Session):
             return int(cursor.warning_count)
 
     @contextmanager
-    def _answered_soon(self, what: str, sql: str | bytes) -> Iterator[None]:
+    def _answered_soon(self, what: str, sql: str | bytes, within_s: int) -> Iterator[None]:
         """Of what takes no time by itself no answer is waited for as long as for an index."""
         if not isinstance(sql, str) or not _SHORT.match(sql):
             yield
             return
         driver: Any = self.connection
-        driver._read_timeout = ANSWERED_IN_S
+        driver._read_timeout = within_s
         try:
             yield
         except pymysql.err.OperationalError as error:
             if not str(error.args[-1]).endswith("(timed out)"):
                 raise
             raise ApplyFailed(
-                f"{what}: {self.address} has not answered for {ANSWERED_IN_S} s",
+                f"{what}: {self.address} has not answered for {within_s} s",
                 why="A server whose disk is full waits for room without a word, but in its own log. What was"
                 " under way is undone or done whole; the next run looks which.",
                 next_command="df -h  # on that server; make room, then run the same command again",
