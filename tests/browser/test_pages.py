@@ -41,7 +41,7 @@ def picture(shown: Page, name: str) -> None:
 def test_the_deployments_are_listed_as_ready(server: Served, shown: Page) -> None:
     shown.open(f"{server.address}/deployments")
 
-    text = shown.wait_for("15 Deployments", "execute", "phase:discovery")
+    text = shown.wait_for("17 Deployments", "execute", "phase:discovery")
     picture(shown, "deployments")
     assert "Not Ready" not in text
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,9 @@ def approve(home: Path) -> None:
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_ends_it_as_ctrl_c_does(project: Project, by: signal.Signals) -> None:
-    running = project.start("--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    running = project.start(
+        "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=partial(_hear, by)
+    )
     project.write(101)
     project.await_row(101)
     assert [run.state for run in project.runs()] == ["Unfinished"]
@@ -115,6 +118,11 @@ def test_a_signal_ends_it_as_ctrl_c_does(project: Project, by: signal.Signals) -
     out, error = running.communicate(timeout=LONGEST_S)
     assert (running.returncode, json.loads(out)["state"]) == (0, "Followed"), error
     assert [run.state for run in project.runs()] == ["Followed"]
+
+
+def _hear(by: signal.Signals) -> None:
+    """In the child: tests that run in the background may have been told to ignore it."""
+    signal.signal(by, signal.SIG_DFL)
 
 
 def test_a_closed_terminal_ends_it(project: Project) -> None:

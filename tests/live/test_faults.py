@@ -222,7 +222,8 @@ def disk_full_and_cable_cut(terminal: Terminal, digest: str) -> None:
 def window_closed(terminal: Terminal, digest: str) -> None:
     """Everything before the cutover is done; the cutover waits for its window."""
     answer = terminal.migrate(digest, expect=3)
-    assert answer.errors["cutover/shop-db/freeze"] == "Refused"
+    assert answer.errors["cutover/share/share-disk/readiness"] == "Refused"
+    assert answer.states["cutover/shop-db/freeze"] == "NotDone"
     assert "window" in answer.message and "\n    qianyun status " in answer.message
     assert {step.partition("/")[0] for step in answer.undone} == {"cutover", "acceptance"}
     assert "files/share/share-disk" in answer.applied and "applications/orders/site" in answer.applied
