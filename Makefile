@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test check bench serve soak install clean
+.PHONY: demo test test-long check bench serve soak install clean
 
 install: $(STAMP)
 
@@ -16,6 +16,9 @@ demo: install
 
 test: install
 	scripts/test
+
+test-long: install
+	scripts/test -m long
 
 check: install
 	$(BIN)/ruff format --check .

@@ -149,7 +149,13 @@ def test_a_purged_log_is_told(made: Made) -> None:
     written(lambda writer: writer.open(move.target).halt_replication(SCHEMA))
     world.source.run(f"UPDATE {SCHEMA}.orders SET price = 4242 WHERE id = 3", "FLUSH LOGS")
     newest = world.source.run("SHOW BINARY LOGS")[-1][0]
-    world.source.run(f"PURGE BINARY LOGS TO '{newest}'")
+
+    def purged() -> bool:
+        # A log is kept while a session that was reading it has not noticed its end.
+        world.source.run(f"PURGE BINARY LOGS TO '{newest}'")
+        return bool(world.source.run("SHOW BINARY LOGS")[0][0] == newest)
+
+    awaited(purged)
     reader = Reader()
     end = reader.open(move.source).position()
     reader.close()

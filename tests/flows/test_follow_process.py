@@ -165,6 +165,7 @@ def test_it_ends_after_its_time(project: Project) -> None:
     assert [run.state for run in project.runs()] == ["Followed"]
 
 
+@pytest.mark.long
 def test_the_deployments(project: Project) -> None:
     """Started, cancelled and read as in the browser."""
     with served(project.home) as prefect:

@@ -163,6 +163,7 @@ def test_a_fault_while_looking(looking: Terminal, fault: Fault) -> None:
     assert looking.world() == before
 
 
+@pytest.mark.long
 def test_a_bad_day(terminal: Terminal) -> None:
     """Everything that can go wrong between the approval and the handing over, one run after the other.
 

@@ -47,6 +47,7 @@ class Kill:
     ended: int
 
 
+@pytest.mark.long
 def test_killed_and_run_again(fresh: Estate, shelf: Shelf, api: str, tmp_path: Path) -> None:
     seed = chosen_seed()
     make_undisturbed(shelf, fresh, api, tmp_path)
